@@ -1,0 +1,186 @@
+//! Diagnostics as people see them; the only file that names miette.
+//!
+//! miette draws one source per diagnostic, and a finding about a run points at two files. So the texts that a
+//! diagnostic points at are laid end to end into one virtual source that refuses to read across a border: miette then
+//! draws one excerpt a file, each under its own name.
+
+use std::fmt;
+
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
+    SourceCode, SourceSpan, SpanContents, ThemeCharacters, ThemeStyles,
+};
+
+use super::{Diagnostic, Severity};
+use crate::source::{SourceFile, SourceId, Sources};
+
+/// How to draw.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    /// Whether to colour.
+    pub color: bool,
+    /// Columns to wrap at.
+    pub width: usize,
+}
+
+/// A diagnostic with excerpts of every text it points at.
+pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> String {
+    let mut theme = GraphicalTheme {
+        characters: ThemeCharacters::unicode(),
+        styles: if style.color {
+            ThemeStyles::ansi()
+        } else {
+            ThemeStyles::none()
+        },
+    };
+    // The headline starts with the kind where miette puts its icon.
+    let kind = format!("{}:", diagnostic.kind());
+    theme.characters.error = kind.clone();
+    theme.characters.warning = kind.clone();
+    theme.characters.advice = kind;
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(style.width)
+        .with_context_lines(0)
+        .without_cause_chain()
+        .with_links(false);
+    let drawing = Drawing::new(diagnostic, sources);
+    let mut drawn = String::new();
+    if handler.render_report(&mut drawn, &drawing).is_err() {
+        // An excerpt that cannot be drawn must not hide the finding.
+        return format!("{}\n", diagnostic.concise(sources));
+    }
+    let mut text = String::with_capacity(drawn.len());
+    for line in drawn.trim_start().lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A diagnostic and its virtual source, in miette's terms.
+#[derive(Debug)]
+struct Drawing<'a> {
+    diagnostic: &'a Diagnostic,
+    source: Joined<'a>,
+    labels: Vec<LabeledSpan>,
+}
+
+impl<'a> Drawing<'a> {
+    fn new(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Self {
+        let mut source = Joined { parts: Vec::new() };
+        let labels = diagnostic
+            .labels
+            .iter()
+            .map(|label| {
+                let offset = source.offset_of(label.place.source, sources);
+                let text = (!label.text.is_empty()).then(|| label.text.clone());
+                let span = label.place.span;
+                LabeledSpan::new(text, offset + span.start, span.len())
+            })
+            .collect();
+        Drawing {
+            diagnostic,
+            source,
+            labels,
+        }
+    }
+}
+
+impl fmt::Display for Drawing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.diagnostic.message)
+    }
+}
+
+impl std::error::Error for Drawing<'_> {}
+
+impl miette::Diagnostic for Drawing<'_> {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.diagnostic.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+            Severity::Advice => miette::Severity::Advice,
+        })
+    }
+
+    fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
+        let mut lines: Vec<String> = self.diagnostic.notes.clone();
+        lines.extend(self.diagnostic.next_step());
+        (!lines.is_empty()).then(|| Box::new(lines.join("\n")) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        (!self.labels.is_empty())
+            .then(|| Box::new(self.labels.iter().cloned()) as Box<dyn Iterator<Item = LabeledSpan>>)
+    }
+}
+
+/// Texts laid end to end, one unreadable byte between neighbours.
+#[derive(Debug)]
+struct Joined<'a> {
+    parts: Vec<(SourceId, &'a SourceFile, usize)>,
+}
+
+impl<'a> Joined<'a> {
+    /// Where a text begins; it is laid down at its first mention, so excerpts come in the order of the labels.
+    fn offset_of(&mut self, id: SourceId, sources: &'a Sources) -> usize {
+        if let Some((_, _, offset)) = self.parts.iter().find(|(known, _, _)| *known == id) {
+            return *offset;
+        }
+        let offset = self
+            .parts
+            .last()
+            .map_or(0, |(_, file, start)| start + file.text().len() + 1);
+        self.parts.push((id, sources.get(id), offset));
+        offset
+    }
+}
+
+impl SourceCode for Joined<'_> {
+    fn read_span<'b>(
+        &'b self,
+        span: &SourceSpan,
+        context_before: usize,
+        context_after: usize,
+    ) -> Result<Box<dyn SpanContents<'b> + 'b>, MietteError> {
+        let (_, file, base) = self
+            .parts
+            .iter()
+            .rev()
+            .find(|(_, _, base)| *base <= span.offset())
+            .ok_or(MietteError::OutOfBounds)?;
+        let start = span.offset() - base;
+        let end = start + span.len();
+        if end > file.text().len() {
+            return Err(MietteError::OutOfBounds);
+        }
+        let first = file.line(start).saturating_sub(context_before).max(1);
+        let last = (file.line(end.saturating_sub(usize::from(end > start))) + context_after)
+            .min(file.line_count());
+        let from = file.line_span(first).start;
+        let to = file.line_span(last).end.max(end);
+        let data = file
+            .text()
+            .as_bytes()
+            .get(from..to)
+            .ok_or(MietteError::OutOfBounds)?;
+        // miette prints the position of the excerpt's first byte; the label's own column is what people look for.
+        let column = if context_before == 0 {
+            file.column(start).saturating_sub(1)
+        } else {
+            0
+        };
+        Ok(Box::new(MietteSpanContents::new_named(
+            file.name().to_owned(),
+            data,
+            (base + from, to - from).into(),
+            first - 1,
+            column,
+            last - first + 1,
+        )))
+    }
+}

@@ -1,0 +1,553 @@
+//! One rule a derived quantity.
+//!
+//! A rule maps the sets of its inputs to the set of its result. Each input enters a rule once, through a function that
+//! only rises or only falls in it, so the ends of the result are attained and the set is exact, not an estimate; the
+//! one exception (the dose) says so.
+
+use super::schedule::Schedule;
+use super::{Facts, Input};
+use crate::quantity::{Interval, Quantity};
+
+/// A piece of a derivation as people read it: `per_device × accumulation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// An input, shown by name and by value.
+    Of(Input),
+    /// The words between.
+    Text(&'static str),
+}
+
+/// What follows from the facts for one quantity.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Derived {
+    /// The values it may have, and by which rule.
+    Values {
+        /// The set; exact unless an input is unknown and the rule says otherwise.
+        values: Interval,
+        /// The rule, and with it the inputs that were used.
+        by: &'static [Part],
+    },
+    /// The run cannot have it.
+    Absent {
+        /// Why.
+        why: String,
+    },
+    /// It cannot be derived from what is known, whatever is supplied in numbers.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Derived {
+    /// The inputs that the rule used.
+    pub fn inputs(&self) -> impl Iterator<Item = Input> + '_ {
+        let by: &[Part] = match self {
+            Derived::Values { by, .. } => by,
+            _ => &[],
+        };
+        by.iter().filter_map(|part| match part {
+            Part::Of(input) => Some(*input),
+            Part::Text(_) => None,
+        })
+    }
+}
+
+use Input::{
+    Accumulation, Alpha, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSteps,
+    ModelParallel, PerDevice, PreferenceBeta, Rank, Rows, WarmupRatio, WarmupSteps, WeightDecay,
+    WorldSize,
+};
+use Part::{Of, Text};
+
+/// The values of a quantity that is known before training.
+pub fn derive(quantity: Quantity, facts: &Facts) -> Derived {
+    match quantity {
+        Quantity::LearningRate => learning_rate(facts),
+        Quantity::LearningRateFinal => from_schedule(facts, Schedule::last),
+        Quantity::LearningRateArea => from_schedule(facts, Schedule::area),
+        Quantity::WarmupFraction => warmup_fraction(facts),
+        Quantity::UpdateScale => update_scale(facts),
+        Quantity::ClipNorm => plain(facts, ClipNorm, &[Of(ClipNorm)]),
+        Quantity::WeightDecay => plain(facts, WeightDecay, &[Of(WeightDecay)]),
+        Quantity::PreferenceBeta => plain(facts, PreferenceBeta, &[Of(PreferenceBeta)]),
+        Quantity::BatchEffective => batch_effective(facts),
+        Quantity::Epochs => epochs(facts),
+        Quantity::Updates => updates(facts),
+        Quantity::Samples => samples(facts),
+        Quantity::LoraRank => plain(facts, Rank, &[Of(Rank)]),
+        Quantity::LoraAlpha => plain(facts, Alpha, &[Of(Alpha)]),
+        Quantity::LoraScale => lora_scale(facts),
+        Quantity::WorldSize => plain(facts, WorldSize, &[Of(WorldSize)]),
+        Quantity::DatasetRows => plain(facts, Rows, &[Of(Rows)]),
+        other => Derived::Unknown {
+            why: format!("this version of ftrisk does not derive {}", other.name()),
+        },
+    }
+}
+
+/// Whether a rule for the quantity exists; the table says the same, and a test compares them.
+#[cfg(test)]
+fn has_rule(quantity: Quantity) -> bool {
+    let facts = Facts::new("", "", crate::source::Sources::default().add("", ""));
+    !matches!(derive(quantity, &facts), Derived::Unknown { why } if why.contains("does not derive"))
+}
+
+fn values(values: Option<Interval>, by: &'static [Part]) -> Derived {
+    values.map_or_else(
+        || Derived::Unknown {
+            why: "the numbers in the run file are too large to compute with".into(),
+        },
+        |values| Derived::Values { values, by },
+    )
+}
+
+fn absent(facts: &Facts, input: Input) -> Derived {
+    let why = match facts.number(input).map(|fact| &fact.origin) {
+        Some(super::Origin::Default { rule }) => rule.clone(),
+        _ => format!("this run has no {}", input.name()),
+    };
+    Derived::Absent { why }
+}
+
+fn plain(facts: &Facts, input: Input, by: &'static [Part]) -> Derived {
+    match facts.values(input) {
+        Some(set) => values(Some(set), by),
+        None => absent(facts, input),
+    }
+}
+
+/// The ends of `f` over sets in which it only rises (`true`) or only falls (`false`).
+fn monotone<const N: usize>(
+    sets: [(Interval, bool); N],
+    f: impl Fn([f64; N]) -> f64,
+) -> Option<Interval> {
+    let least = f(sets.map(|(set, rises)| if rises { set.lo() } else { set.hi() }));
+    let most = f(sets.map(|(set, rises)| if rises { set.hi() } else { set.lo() }));
+    Interval::new(least, most)
+}
+
+fn learning_rate(facts: &Facts) -> Derived {
+    let Some(rate) = facts.values(LearningRate) else {
+        return absent(facts, LearningRate);
+    };
+    match facts.values(LoraPlusRatio) {
+        None => values(Some(rate), &[Of(LearningRate)]),
+        Some(ratio) => values(
+            monotone([(rate, true), (ratio, true)], |[rate, ratio]| {
+                rate * ratio.max(1.0)
+            }),
+            &[
+                Of(LearningRate),
+                Text(" × "),
+                Of(LoraPlusRatio),
+                Text(" for the B matrices"),
+            ],
+        ),
+    }
+}
+
+fn lora_scale(facts: &Facts) -> Derived {
+    let (Some(alpha), Some(rank)) = (facts.values(Alpha), facts.values(Rank)) else {
+        return absent(facts, Rank);
+    };
+    if is_rank_stabilised(facts) {
+        values(
+            monotone([(alpha, true), (rank, false)], |[a, r]| a / r.sqrt()),
+            &[Of(Alpha), Text(" ÷ √"), Of(Rank)],
+        )
+    } else {
+        values(
+            monotone([(alpha, true), (rank, false)], |[a, r]| a / r),
+            &[Of(Alpha), Text(" ÷ "), Of(Rank)],
+        )
+    }
+}
+
+fn is_rank_stabilised(facts: &Facts) -> bool {
+    facts
+        .values(Input::RankStabilised)
+        .is_some_and(|set| set.lo() >= 1.0)
+}
+
+fn update_scale(facts: &Facts) -> Derived {
+    let Derived::Values { values: rate, .. } = learning_rate(facts) else {
+        return absent(facts, LearningRate);
+    };
+    let (Some(alpha), Some(rank)) = (facts.values(Alpha), facts.values(Rank)) else {
+        return values(Some(rate), &[Of(LearningRate)]);
+    };
+    let sets = [(rate, true), (alpha, true), (rank, false)];
+    if is_rank_stabilised(facts) {
+        values(
+            monotone(sets, |[l, a, r]| l * (a / r.sqrt())),
+            &[Of(LearningRate), Text(" × "), Of(Alpha), Text(" ÷ √"), Of(Rank)],
+        )
+    } else {
+        values(
+            monotone(sets, |[l, a, r]| l * (a / r)),
+            &[Of(LearningRate), Text(" × "), Of(Alpha), Text(" ÷ "), Of(Rank)],
+        )
+    }
+}
+
+/// Samples an update is taken over, as three factors: per device, accumulation, data-parallel copies.
+struct Batch {
+    per_device: Interval,
+    accumulation: Interval,
+    copies: Interval,
+}
+
+impl Batch {
+    fn of(facts: &Facts) -> Option<Batch> {
+        let world = facts.values(WorldSize)?;
+        let shared = facts.values(ModelParallel);
+        let copies = match shared {
+            None => world,
+            // Fewer devices than one copy needs cannot be launched; one copy is the least that can.
+            Some(shared) => monotone([(world, true), (shared, false)], |[w, s]| {
+                (w / s).floor().max(1.0)
+            })?,
+        };
+        Some(Batch {
+            per_device: facts.values(PerDevice)?,
+            accumulation: facts.values(Accumulation)?,
+            copies,
+        })
+    }
+}
+
+fn batch_effective(facts: &Facts) -> Derived {
+    if let Some(global) = facts.values(GlobalBatch) {
+        return values(Some(global), &[Of(GlobalBatch)]);
+    }
+    let Some(batch) = Batch::of(facts) else {
+        return absent(facts, PerDevice);
+    };
+    let sets = [
+        (batch.per_device, true),
+        (batch.accumulation, true),
+        (batch.copies, true),
+    ];
+    let product = monotone(sets, |[p, a, c]| p * a * c);
+    if facts.values(ModelParallel).is_some() {
+        values(
+            product,
+            &[
+                Of(PerDevice),
+                Text(" × "),
+                Of(Accumulation),
+                Text(" × "),
+                Of(WorldSize),
+                Text(" ÷ "),
+                Of(ModelParallel),
+            ],
+        )
+    } else {
+        values(
+            product,
+            &[
+                Of(PerDevice),
+                Text(" × "),
+                Of(Accumulation),
+                Text(" × "),
+                Of(WorldSize),
+            ],
+        )
+    }
+}
+
+/// Updates in one pass over `rows`: a last partial accumulation window is an update too.
+fn updates_a_pass(rows: f64, per_device: f64, accumulation: f64, copies: f64) -> f64 {
+    ((rows / (per_device * copies)).ceil() / accumulation)
+        .ceil()
+        .max(1.0)
+}
+
+/// The factors of a batch for counting updates; a global batch size counts as one device's.
+fn window(facts: &Facts) -> Option<Batch> {
+    match facts.values(GlobalBatch) {
+        None => Batch::of(facts),
+        Some(global) => {
+            let one = Interval::new(1.0, 1.0)?;
+            Some(Batch {
+                per_device: global,
+                accumulation: one,
+                copies: one,
+            })
+        }
+    }
+}
+
+const FROM_MAX_STEPS: &[Part] = &[Of(MaxSteps)];
+const FROM_EPOCHS: &[Part] = &[
+    Of(Epochs),
+    Text(" × "),
+    Of(Rows),
+    Text(" ÷ ("),
+    Of(PerDevice),
+    Text(" × "),
+    Of(Accumulation),
+    Text(" × "),
+    Of(WorldSize),
+    Text("), rounded up"),
+];
+const FROM_EPOCHS_GLOBAL: &[Part] = &[
+    Of(Epochs),
+    Text(" × "),
+    Of(Rows),
+    Text(" ÷ "),
+    Of(GlobalBatch),
+    Text(", rounded up"),
+];
+const OVER_ROWS: &[Part] = &[
+    Of(MaxSteps),
+    Text(" × "),
+    Of(PerDevice),
+    Text(" × "),
+    Of(Accumulation),
+    Text(" × "),
+    Of(WorldSize),
+    Text(" ÷ "),
+    Of(Rows),
+];
+const OVER_ROWS_GLOBAL: &[Part] = &[
+    Of(MaxSteps),
+    Text(" × "),
+    Of(GlobalBatch),
+    Text(" ÷ "),
+    Of(Rows),
+];
+
+fn updates(facts: &Facts) -> Derived {
+    if let Some(steps) = facts.values(MaxSteps) {
+        return values(Some(steps), FROM_MAX_STEPS);
+    }
+    let (Some(epochs), Some(rows)) = (facts.values(Epochs), facts.values(Rows)) else {
+        return absent(facts, Epochs);
+    };
+    let Some(batch) = window(facts) else {
+        return absent(facts, PerDevice);
+    };
+    let sets = [
+        (epochs, true),
+        (rows, true),
+        (batch.per_device, false),
+        (batch.accumulation, false),
+        (batch.copies, false),
+    ];
+    let by = if facts.values(GlobalBatch).is_some() {
+        FROM_EPOCHS_GLOBAL
+    } else {
+        FROM_EPOCHS
+    };
+    values(
+        monotone(sets, |[e, n, p, a, c]| {
+            (e * updates_a_pass(n, p, a, c)).ceil()
+        }),
+        by,
+    )
+}
+
+/// Passes over `rows` that `steps` updates make: whole passes, and the share of the last one that was taken.
+///
+/// It rises with every factor of the batch and falls with the rows: of two runs, the one that is ahead stays ahead.
+fn passes(steps: f64, rows: f64, per_device: f64, accumulation: f64, copies: f64) -> f64 {
+    let a_pass = updates_a_pass(rows, per_device, accumulation, copies);
+    let whole = (steps / a_pass).floor();
+    let rest = steps - whole * a_pass;
+    whole + (rest * per_device * accumulation * copies / rows).min(1.0)
+}
+
+fn epochs(facts: &Facts) -> Derived {
+    let Some(steps) = facts.values(MaxSteps) else {
+        return plain(facts, Epochs, &[Of(Epochs)]);
+    };
+    let Some(rows) = facts.values(Rows) else {
+        return absent(facts, Rows);
+    };
+    let Some(batch) = window(facts) else {
+        return absent(facts, PerDevice);
+    };
+    let sets = [
+        (steps, true),
+        (rows, false),
+        (batch.per_device, true),
+        (batch.accumulation, true),
+        (batch.copies, true),
+    ];
+    let by = if facts.values(GlobalBatch).is_some() {
+        OVER_ROWS_GLOBAL
+    } else {
+        OVER_ROWS
+    };
+    values(
+        monotone(sets, |[s, n, p, a, c]| passes(s, n, p, a, c)),
+        by,
+    )
+}
+
+fn samples(facts: &Facts) -> Derived {
+    let Some(rows) = facts.values(Rows) else {
+        return absent(facts, Rows);
+    };
+    let Some(steps) = facts.values(MaxSteps) else {
+        let Some(epochs) = facts.values(Epochs) else {
+            return absent(facts, Epochs);
+        };
+        return values(
+            monotone([(epochs, true), (rows, true)], |[e, n]| e * n),
+            &[Of(Epochs), Text(" × "), Of(Rows)],
+        );
+    };
+    let Some(batch) = window(facts) else {
+        return absent(facts, PerDevice);
+    };
+    // More rows mean fewer short windows, so it rises with the rows as well.
+    let sets = [
+        (steps, true),
+        (rows, true),
+        (batch.per_device, true),
+        (batch.accumulation, true),
+        (batch.copies, true),
+    ];
+    values(
+        monotone(sets, |[s, n, p, a, c]| passes(s, n, p, a, c) * n),
+        OVER_ROWS,
+    )
+}
+
+fn warmup_fraction(facts: &Facts) -> Derived {
+    if let Some(steps) = facts.values(WarmupSteps).filter(|steps| steps.hi() > 0.0) {
+        let Derived::Values { values: all, .. } = updates(facts) else {
+            return absent(facts, Epochs);
+        };
+        let by: &'static [Part] = if facts.values(MaxSteps).is_some() {
+            &[Of(WarmupSteps), Text(" ÷ "), Of(MaxSteps)]
+        } else {
+            &[
+                Of(WarmupSteps),
+                Text(" ÷ updates, from "),
+                Of(Epochs),
+                Text(", "),
+                Of(Rows),
+                Text(", "),
+                Of(PerDevice),
+                Text(", "),
+                Of(Accumulation),
+                Text(", "),
+                Of(WorldSize),
+            ]
+        };
+        return values(
+            monotone([(steps, true), (all, false)], |[w, n]| {
+                if n > 0.0 { (w / n).min(1.0) } else { 0.0 }
+            }),
+            by,
+        );
+    }
+    plain(facts, WarmupRatio, &[Of(WarmupRatio)])
+}
+
+fn from_schedule(
+    facts: &Facts,
+    read: fn(&Schedule, peak: Interval, updates: Interval) -> Option<Interval>,
+) -> Derived {
+    let schedule = match Schedule::of(facts) {
+        Ok(schedule) => schedule,
+        Err(why) => return Derived::Unknown { why },
+    };
+    let Derived::Values { values: peak, .. } = learning_rate(facts) else {
+        return absent(facts, LearningRate);
+    };
+    let count = updates(facts);
+    let Derived::Values { values: all, .. } = count else {
+        return count;
+    };
+    let by: &'static [Part] = if facts.values(MaxSteps).is_some() {
+        &[
+            Text("the schedule over "),
+            Of(MaxSteps),
+            Text(" updates at "),
+            Of(LearningRate),
+        ]
+    } else {
+        &[
+            Text("the schedule at "),
+            Of(LearningRate),
+            Text(" over "),
+            Of(Epochs),
+            Text(" × "),
+            Of(Rows),
+            Text(" ÷ ("),
+            Of(PerDevice),
+            Text(" × "),
+            Of(Accumulation),
+            Text(" × "),
+            Of(WorldSize),
+            Text(") updates"),
+        ]
+    };
+    values(read(&schedule, peak, all), by)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{has_rule, passes, updates_a_pass};
+    use crate::quantity::{Moment, QUANTITIES, Quantity};
+
+    #[test]
+    fn the_table_and_the_rules_agree() {
+        for quantity in QUANTITIES {
+            if quantity.row().moment.is_before_training() {
+                assert_eq!(has_rule(*quantity), quantity.row().derived, "{quantity:?}");
+            } else {
+                assert!(!has_rule(*quantity), "{quantity:?}");
+            }
+        }
+        assert_eq!(Quantity::WorldSize.row().moment, Moment::Launch);
+    }
+
+    #[test]
+    fn a_partial_window_is_an_update() {
+        assert_eq!(updates_a_pass(1000.0, 1.0, 8.0, 1.0), 125.0);
+        assert_eq!(updates_a_pass(1001.0, 1.0, 8.0, 1.0), 126.0);
+        assert_eq!(updates_a_pass(3.0, 1.0, 8.0, 1.0), 1.0);
+        // 17 rows on 2 devices of 4: 3 micro-batches a device, 2 windows.
+        assert_eq!(updates_a_pass(17.0, 4.0, 2.0, 2.0), 2.0);
+    }
+
+    /// Counts samples one update at a time, as the trainer walks the data.
+    fn walk(steps: u32, rows: u32, per_device: u32, accumulation: u32, copies: u32) -> f64 {
+        let mut taken = 0_u64;
+        let mut left = rows;
+        for _ in 0..steps {
+            let now = left.min(per_device * accumulation * copies);
+            taken += u64::from(now);
+            left -= now;
+            if left == 0 {
+                left = rows;
+            }
+        }
+        taken as f64 / f64::from(rows)
+    }
+
+    #[test]
+    fn passes_are_what_a_walk_over_the_data_counts() {
+        for rows in 1..40 {
+            for steps in 0..12 {
+                for (p, a, c) in [(1, 1, 1), (2, 1, 1), (1, 4, 1), (2, 2, 2), (3, 1, 5)] {
+                    let expected = walk(steps, rows, p, a, c);
+                    let got = passes(
+                        f64::from(steps),
+                        f64::from(rows),
+                        f64::from(p),
+                        f64::from(a),
+                        f64::from(c),
+                    );
+                    assert!((got - expected).abs() < 1e-9, "{rows} {steps} {p} {a} {c}: {got} {expected}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What is known about a run before it trains, in one vocabulary for every framework.
+//!
+//! A fact is the set of values it may still have: one value when it is given, defaulted or supplied by a flag, its whole
+//! domain when nothing is known. Knows nothing of policies' limits and of file formats.
+
+mod derive;
+mod schedule;
+
+pub use derive::{Derived, Part, derive};
+
+use std::collections::BTreeMap;
+
+use crate::quantity::{Category, Domain, Finite, Interval};
+use crate::source::{Place, SourceId};
+
+macro_rules! inputs {
+    ($($variant:ident $name:literal $domain:expr;)*) => {
+        /// A number that a trainer is given, before anything is derived from it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Input { $(#[doc = concat!("`", $name, "`")] $variant),* }
+
+        impl Input {
+            /// Every input.
+            pub const ALL: &'static [Input] = &[$(Input::$variant),*];
+
+            /// What it is called where the run file has no key for it.
+            pub fn name(self) -> &'static str {
+                match self { $(Input::$variant => $name),* }
+            }
+
+            /// The values it can have at all.
+            pub fn domain(self) -> Domain {
+                match self { $(Input::$variant => $domain),* }
+            }
+        }
+    };
+}
+
+const POSITIVE: Domain = Domain::reals(f64::MIN_POSITIVE, f64::MAX);
+const NON_NEGATIVE: Domain = Domain::reals(0.0, f64::MAX);
+const RATIO: Domain = Domain::reals(0.0, 1.0);
+/// 2^53: the last whole number up to which every whole number is an f64.
+const LARGEST_COUNT: f64 = 9_007_199_254_740_992.0;
+const COUNT: Domain = Domain::integers(1.0, LARGEST_COUNT);
+
+inputs! {
+    LearningRate "learning rate" POSITIVE;
+    LoraPlusRatio "LoRA+ ratio" POSITIVE;
+    MinLearningRate "minimum learning rate" NON_NEGATIVE;
+    WarmupRatio "warmup ratio" RATIO;
+    WarmupSteps "warmup steps" Domain::integers(0.0, LARGEST_COUNT);
+    ClipNorm "clip norm" NON_NEGATIVE;
+    WeightDecay "weight decay" NON_NEGATIVE;
+    PreferenceBeta "preference beta" NON_NEGATIVE;
+    PerDevice "per-device batch size" COUNT;
+    Accumulation "gradient accumulation" COUNT;
+    GlobalBatch "global batch size" COUNT;
+    ModelParallel "devices that share one model copy" COUNT;
+    WorldSize "world_size" Domain::integers(1.0, 65_536.0);
+    Rows "dataset.rows" COUNT;
+    Epochs "epochs" NON_NEGATIVE;
+    MaxSteps "maximum of steps" COUNT;
+    Rank "LoRA rank" COUNT;
+    Alpha "LoRA alpha" NON_NEGATIVE;
+    RankStabilised "rank-stabilised LoRA" Domain::integers(0.0, 1.0);
+    SequenceLength "sequence length" COUNT;
+    MaxSamples "samples per data set" COUNT;
+}
+
+/// Where a fact comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Origin {
+    /// Written in the run file, value and all.
+    Given(Place),
+    /// Supplied on the command line by this flag.
+    Flag(&'static str),
+    /// Not written; the framework's own default applies.
+    Default {
+        /// Whose default and by which rule: `LLaMA-Factory: 2 x lora_rank`.
+        rule: String,
+    },
+    /// A premise of the policy, at this place.
+    Assumed(Place),
+    /// Not known; says why and what would supply it.
+    Unknown {
+        /// Why: `LLaMA-Factory uses every GPU it sees`.
+        why: String,
+        /// The next step: `say --world-size N`.
+        supply: String,
+        /// The text that leaves it open, such as `${LR}`.
+        place: Option<Place>,
+    },
+}
+
+/// How the run file writes a fact.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Key {
+    /// The key, dotted where it is nested; `None` for facts of the launch.
+    pub name: Option<String>,
+    /// Where the key would go when it is not written: the end of the line after which it belongs.
+    pub goes: Option<Place>,
+}
+
+/// A number that may not be known yet, or that the run cannot have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NumberFact {
+    /// The values it may have; `None` when the run has no such thing (the rank of a full fine-tune).
+    pub values: Option<Interval>,
+    /// Where they come from; for an absent fact, why it is absent.
+    pub origin: Origin,
+    /// How the run file writes it.
+    pub key: Key,
+}
+
+impl NumberFact {
+    /// A fact of one value.
+    pub fn known(value: Finite, origin: Origin, key: Key) -> Self {
+        NumberFact {
+            values: Some(Interval::point(value)),
+            origin,
+            key,
+        }
+    }
+
+    /// Whether there is one value left.
+    pub fn is_known(&self) -> bool {
+        self.values.is_some_and(Interval::is_point)
+    }
+}
+
+/// A fact that is a word, several words, or had at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Words {
+    /// It is this word or text.
+    One(String),
+    /// It is this set.
+    Set(Vec<String>),
+    /// The run has it (`true`) or has it not.
+    Had(bool),
+    /// The run has no such thing (LoRA targets of a full fine-tune).
+    Absent,
+    /// Nothing is known.
+    Unknown,
+}
+
+/// A categorical fact with its origin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WordFact {
+    /// What is known.
+    pub words: Words,
+    /// Where from.
+    pub origin: Origin,
+    /// How the run file writes it.
+    pub key: Key,
+}
+
+/// Everything that is known about one run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// The framework that reads the run file: `LLaMA-Factory`.
+    pub framework: &'static str,
+    /// The command that launches it: `llamafactory-cli`.
+    pub launcher: &'static str,
+    /// The run file.
+    pub source: SourceId,
+    numbers: BTreeMap<Input, NumberFact>,
+    words: BTreeMap<Category, WordFact>,
+}
+
+impl Facts {
+    /// Facts of a run of which nothing is known yet.
+    pub fn new(framework: &'static str, launcher: &'static str, source: SourceId) -> Self {
+        Facts {
+            framework,
+            launcher,
+            source,
+            numbers: BTreeMap::new(),
+            words: BTreeMap::new(),
+        }
+    }
+
+    /// Sets a number.
+    pub fn set(&mut self, input: Input, fact: NumberFact) {
+        self.numbers.insert(input, fact);
+    }
+
+    /// Sets a categorical fact.
+    pub fn set_words(&mut self, category: Category, fact: WordFact) {
+        self.words.insert(category, fact);
+    }
+
+    /// A number; a fact that nobody set is one the run cannot have.
+    pub fn number(&self, input: Input) -> Option<&NumberFact> {
+        self.numbers.get(&input)
+    }
+
+    /// A categorical fact, if anybody set it.
+    pub fn word(&self, category: Category) -> Option<&WordFact> {
+        self.words.get(&category)
+    }
+
+    /// The values of an input; `None` when the run has no such thing.
+    pub fn values(&self, input: Input) -> Option<Interval> {
+        self.number(input).and_then(|fact| fact.values)
+    }
+
+    /// How people know an input in this run: the key of the run file, else its plain name.
+    pub fn called(&self, input: Input) -> &str {
+        self.number(input)
+            .and_then(|fact| fact.key.name.as_deref())
+            .unwrap_or(input.name())
+    }
+
+    /// These facts with one input narrowed to `values`.
+    pub fn with(&self, input: Input, values: Interval) -> Facts {
+        let mut facts = self.clone();
+        if let Some(fact) = facts.numbers.get_mut(&input) {
+            fact.values = Some(values);
+        }
+        facts
+    }
+}

@@ -1,0 +1,4 @@
+pub mod diag;
+pub mod facts;
+pub mod quantity;
+pub mod source;

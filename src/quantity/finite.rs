@@ -1,0 +1,112 @@
+//! The only number that crosses rooms.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+/// A number that is neither NaN nor infinite, and never −0.
+///
+/// A reading that is not finite cannot become one of these, so it cannot be mistaken for a small value.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Finite(f64);
+
+impl Finite {
+    /// Zero.
+    pub const ZERO: Finite = Finite(0.0);
+    /// One.
+    pub const ONE: Finite = Finite(1.0);
+
+    /// `None` for NaN and for both infinities.
+    pub fn new(value: f64) -> Option<Self> {
+        // Adding zero turns −0 into 0, which keeps `Ord` and `Eq` in agreement.
+        value.is_finite().then_some(Finite(value + 0.0))
+    }
+
+    /// The number itself.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+
+    /// The shortest decimal that reads back as this number, in the notation a person would choose: `2e-4`, `0.05`, `16`.
+    pub fn shortest(value: f64) -> String {
+        let size = value.abs();
+        if value == 0.0 || (1e-3..1e7).contains(&size) || !value.is_finite() {
+            format!("{value}")
+        } else {
+            format!("{value:e}")
+        }
+    }
+
+    /// `value` in as few digits as keep it on its own side of `bound`, so that a number shown never contradicts its verdict.
+    pub fn beside(value: f64, bound: f64) -> String {
+        for digits in 3..17 {
+            if let Ok(rounded) = format!("{value:.digits$e}").parse::<f64>()
+                && rounded.partial_cmp(&bound) == value.partial_cmp(&bound)
+            {
+                return Self::shortest(rounded);
+            }
+        }
+        Self::shortest(value)
+    }
+}
+
+impl Eq for Finite {}
+
+impl PartialOrd for Finite {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Finite {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl fmt::Debug for Finite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Finite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Self::shortest(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Finite;
+
+    #[test]
+    fn what_is_not_finite_is_refused() {
+        assert_eq!(Finite::new(f64::NAN), None);
+        assert_eq!(Finite::new(f64::INFINITY), None);
+        assert_eq!(Finite::new(f64::NEG_INFINITY), None);
+        assert_eq!(Finite::new(-0.0).map(|x| x.get().to_bits()), Some(0));
+    }
+
+    #[test]
+    fn shown_as_people_write_it() {
+        for (value, text) in [
+            (2e-4, "2e-4"),
+            (0.05, "0.05"),
+            (16.0, "16"),
+            (1e-3, "0.001"),
+            (0.0, "0"),
+            (65_536.0, "65536"),
+            (-2.5, "-2.5"),
+        ] {
+            assert_eq!(Finite::shortest(value), text);
+        }
+    }
+
+    #[test]
+    fn a_number_shown_stays_on_its_side_of_the_bound() {
+        assert_eq!(Finite::beside(0.1 + 0.2, 0.2), "0.3");
+        assert_eq!(Finite::beside(0.1 + 0.2, 0.3), "0.30000000000000004");
+        assert_eq!(Finite::beside(15.999_999, 16.0), "15.999999");
+        assert_eq!(Finite::beside(2.0 / 3.0, 0.5), "0.6667");
+    }
+}
