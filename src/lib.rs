@@ -2,3 +2,4 @@ pub mod diag;
 pub mod facts;
 pub mod quantity;
 pub mod source;
+pub mod syntax;

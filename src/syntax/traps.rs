@@ -1,0 +1,446 @@
+//! Forms that are wrong but easily understood, and what to say about each.
+//!
+//! A line to write instead is only offered after the grammar has accepted it.
+
+use pest::Parser;
+use pest::error::{Error, ErrorVariant, InputLocation};
+
+use super::ast::Number;
+use super::build::finite;
+use super::rules::{RiskParser, Rule};
+use crate::diag::{Code, Diagnostic, closest, one_of};
+use crate::source::{Place, SourceId, Span};
+
+/// What is wrong with a number.
+pub(super) struct NumberMistake {
+    pub(super) message: String,
+    pub(super) label: &'static str,
+    pub(super) instead: Option<String>,
+}
+
+/// Reads a number, or says how it should have been written.
+pub(super) fn number(text: &str) -> Result<Number, NumberMistake> {
+    let mistake = |message: String, label, instead: Option<String>| NumberMistake {
+        message,
+        label,
+        // Only a number that would be accepted is offered.
+        instead: instead.filter(|instead| number(instead.split(' ').next().unwrap_or("")).is_ok()),
+    };
+    let digits = text.replace('_', "");
+    if let Some(rest) = text.strip_prefix('+') {
+        let message = "a number has no plus sign".to_owned();
+        return Err(mistake(message, "a sign", Some(rest.to_owned())));
+    }
+    if let Some(rest) = digits.strip_prefix('.') {
+        let message = format!("`{text}` does not begin with a digit");
+        return Err(mistake(message, "a digit is missing", Some(format!("0.{rest}"))));
+    }
+    if let Some(whole) = digits.strip_suffix('.') {
+        let message = format!("`{text}` ends in a dot");
+        return Err(mistake(message, "no digit after the dot", Some(whole.to_owned())));
+    }
+    let plain = digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+    if plain && !digits.contains(".e") && !digits.contains(".E") && text.matches("..").count() == 0 {
+        return finite(&digits).ok_or_else(|| {
+            let message = if digits.parse::<f64>().is_ok() {
+                format!("`{text}` is larger than any number a run can have")
+            } else {
+                format!("`{text}` is not a number")
+            };
+            mistake(message, "not a finite number", None)
+        });
+    }
+    if let Some((from, to)) = text.split_once("..") {
+        let message = "a range is written with `to`".to_owned();
+        return Err(mistake(message, "two numbers", Some(format!("{from} to {}", to.trim_start_matches(['.', '='])))));
+    }
+    let split = digits
+        .find(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E'))
+        .unwrap_or(digits.len());
+    let (head, tail) = digits.split_at_checked(split).unwrap_or((&digits, ""));
+    let factor = match tail {
+        "k" | "K" => Some("000"),
+        "m" | "M" => Some("000000"),
+        _ => None,
+    };
+    if let Some(zeros) = factor.filter(|_| head.bytes().all(|b| b.is_ascii_digit())) {
+        let message = format!("`{text}` has a multiplier; numbers are written out");
+        return Err(mistake(message, "a multiplier", Some(format!("{head}{zeros}"))));
+    }
+    let message = format!("`{text}` is not a number");
+    let apart = finite(head).map(|_| format!("{head} {tail}"));
+    Err(mistake(message, "a number and a word run together", apart))
+}
+
+/// Where pest stopped.
+pub(super) fn error_span(error: &Error<Rule>) -> Span {
+    match error.location {
+        InputLocation::Pos(at) => Span::new(at, at),
+        InputLocation::Span((start, end)) => Span::new(start, end),
+    }
+}
+
+/// One finding for a text that is no statement: `whole` from the beginning of the statement it belongs to, `junk` from
+/// where understanding ended.
+pub(super) fn explain(source: SourceId, text: &str, whole: Span, junk: Span, at_top: bool) -> Diagnostic {
+    let line = first_line(text, whole);
+    let rest = first_line(text, junk);
+    let at = |span: Span| Place { source, span };
+    let code = if rest.chars().any(is_full_width) { Code::HiddenText } else { Code::Syntax };
+    for trap in TRAPS {
+        let Some((found, fixed)) = (trap.find)(line, junk.start.saturating_sub(whole.start)) else {
+            continue;
+        };
+        let place = at(Span::new(whole.start + found.start, whole.start + found.end));
+        let mut finding = Diagnostic::new(code, trap.message).at(place, trap.label);
+        finding.help = (!trap.help.is_empty()).then(|| trap.help.to_owned());
+        finding.instead = fixed.and_then(|fixed| accepted(&fixed));
+        return finding;
+    }
+    unexpected(source, text, whole, junk, at_top)
+}
+
+/// The text up to the end of its first line, trailing space and comment taken off.
+fn first_line(text: &str, span: Span) -> &str {
+    let slice = text.get(span.start..span.end).unwrap_or("");
+    let line = slice.lines().next().unwrap_or("");
+    line.trim_end()
+}
+
+/// The line, if the grammar takes it, in one piece.
+fn accepted(line: &str) -> Option<String> {
+    let line = line.trim();
+    RiskParser::parse(Rule::alone, line).is_ok().then(|| line.to_owned())
+}
+
+type Found = (Span, Option<String>);
+
+/// A wrong form: how it is found in a line (whose understood part ends at an offset), and what is said about it.
+struct Trap {
+    find: fn(&str, usize) -> Option<Found>,
+    message: &'static str,
+    label: &'static str,
+    help: &'static str,
+}
+
+const TRAPS: &[Trap] = &[
+    Trap {
+        find: full_width,
+        message: "full-width punctuation looks like the ASCII sign, but is another character",
+        label: "full-width",
+        help: "switch the keyboard to half-width",
+    },
+    Trap {
+        find: |line, _| replace(line, &["<=", "≤", "=<", "<"], ""),
+        message: "a limit has no operator: `max` already says at most",
+        label: "not needed",
+        help: "",
+    },
+    Trap {
+        find: |line, _| replace(line, &[">=", "≥", "=>", ">"], ""),
+        message: "a limit has no operator: `min` already says at least",
+        label: "not needed",
+        help: "",
+    },
+    Trap {
+        find: |line, _| replace(line, &["==", ":=", "=", ":"], " "),
+        message: "the value follows the name without a sign",
+        label: "not needed",
+        help: "",
+    },
+    Trap {
+        find: |line, _| replace(line, &["...", "..", "–", "—"], " to "),
+        message: "a range is written with `to`",
+        label: "write `to`",
+        help: "",
+    },
+    Trap {
+        find: |line, _| replace(line, &["//"], "#"),
+        message: "a comment begins with `#`",
+        label: "write `#`",
+        help: "",
+    },
+    Trap {
+        find: |line, _| replace(line, &["&&"], ","),
+        message: "`,` says and",
+        label: "write `,`",
+        help: "",
+    },
+    Trap {
+        find: |line, _| replace(line, &["||"], "|"),
+        message: "a single `|` says or",
+        label: "write `|`",
+        help: "",
+    },
+    Trap {
+        find: |line, from| replace_word(line, from, &["while", "unless"], "until"),
+        message: "the word is `until`",
+        label: "say `until`",
+        help: "",
+    },
+    Trap {
+        find: |line, from| replace_word(line, from, &["when", "if", "where"], "for"),
+        message: "conditions on the run stand before the line: `for … { … }`",
+        label: "say `for`",
+        help: "put the line into a block: `for method lora { … }`",
+    },
+    Trap {
+        find: |line, from| replace_word(line, from, &["or"], "|"),
+        message: "`|` says or",
+        label: "write `|`",
+        help: "",
+    },
+    Trap {
+        find: |line, from| replace_word(line, from, &["not", "except", "without"], ""),
+        message: "there is no `not`: name what is accepted",
+        label: "not a word of the language",
+        help: "list the words that the run may have",
+    },
+    Trap {
+        find: |line, from| replace_word(line, from, &["otherwise"], "else"),
+        message: "the word is `else`",
+        label: "say `else`",
+        help: "",
+    },
+    Trap {
+        find: |line, from| replace_word(line, from, &["percent"], "%"),
+        message: "a share is written with `%`",
+        label: "write `%`",
+        help: "",
+    },
+    Trap {
+        find: open_quote,
+        message: "this text in quotes does not end",
+        label: "opened here",
+        help: "end it on the same line with `\"`",
+    },
+    Trap {
+        find: single_quotes,
+        message: "texts stand in double quotes",
+        label: "write `\"`",
+        help: "",
+    },
+    Trap {
+        find: upper_case,
+        message: "the words of the language are lower case",
+        label: "upper case",
+        help: "",
+    },
+    Trap {
+        find: other_verb,
+        message: "no statement begins with this word",
+        label: "not a word of the language",
+        help: "",
+    },
+];
+
+/// All of these signs, longest first, outside of quotes; the fix puts `with` in their place.
+fn replace(line: &str, signs: &[&str], with: &str) -> Option<Found> {
+    let (code, _) = split_comment(line);
+    let mut first: Option<Span> = None;
+    let mut fixed = String::new();
+    let mut quoted = false;
+    let mut rest = code;
+    while let Some(c) = rest.chars().next() {
+        quoted ^= c == '"';
+        let sign = signs.iter().find(|sign| !quoted && rest.starts_with(**sign));
+        let step = sign.map_or(c.len_utf8(), |sign| sign.len());
+        let at = code.len() - rest.len();
+        let (taken, after) = rest.split_at_checked(step)?;
+        match sign {
+            Some(_) => {
+                first = first.or(Some(Span::new(at, at + step)));
+                fixed.push_str(with);
+            }
+            None => fixed.push_str(taken),
+        }
+        rest = after;
+    }
+    first.map(|first| (first, Some(tidy(&fixed))))
+}
+
+/// The first of these words behind what was understood.
+fn replace_word(line: &str, from: usize, words: &[&str], with: &str) -> Option<Found> {
+    let (code, _) = split_comment(line);
+    for (at, word) in words_of(code) {
+        if at + word.len() > from && words.contains(&word) {
+            let span = Span::new(at, at + word.len());
+            let (before, after) = (code.get(..at)?, code.get(span.end..)?);
+            return Some((span, Some(tidy(&format!("{before}{with}{after}")))));
+        }
+    }
+    None
+}
+
+fn full_width(line: &str, _: usize) -> Option<Found> {
+    let first = line.char_indices().find(|(_, c)| is_full_width(*c))?;
+    let fixed: String = line.chars().map(half_width).collect();
+    Some((Span::new(first.0, first.0 + first.1.len_utf8()), Some(fixed)))
+}
+
+/// Full-width forms, and the quotes and stops that a Chinese keyboard types.
+fn is_full_width(c: char) -> bool {
+    half_width(c) != c
+}
+
+fn half_width(c: char) -> char {
+    match c {
+        '“' | '”' | '「' | '」' => '"',
+        '‘' | '’' => '\'',
+        '，' | '、' => ',',
+        '。' => '.',
+        '\u{3000}' => ' ',
+        '\u{FF01}'..='\u{FF5E}' => {
+            char::from_u32(c as u32 - 0xFEE0).unwrap_or(c)
+        }
+        _ => c,
+    }
+}
+
+fn open_quote(line: &str, _: usize) -> Option<Found> {
+    let quotes: Vec<usize> = line.match_indices('"').map(|(at, _)| at).collect();
+    let last = quotes.last().filter(|_| quotes.len() % 2 == 1)?;
+    Some((Span::new(*last, line.len()), Some(format!("{line}\""))))
+}
+
+fn single_quotes(line: &str, _: usize) -> Option<Found> {
+    let (code, _) = split_comment(line);
+    let start = code.find('\'')?;
+    let end = code.get(start + 1..)?.find('\'')? + start + 2;
+    Some((Span::new(start, end), Some(code.replace('\'', "\""))))
+}
+
+fn upper_case(line: &str, _: usize) -> Option<Found> {
+    let (at, first) = words_of(line).next()?;
+    let lower = first.to_lowercase();
+    if first == lower || !STARTERS.contains(&lower.as_str()) {
+        return None;
+    }
+    let span = Span::new(at, at + first.len());
+    Some((span, Some(line.replacen(first, &lower, 1))))
+}
+
+/// A statement that begins with a word people know from elsewhere, or with a misspelled one.
+fn other_verb(line: &str, _: usize) -> Option<Found> {
+    let (at, first) = words_of(line).next()?;
+    if at != 0 || STARTERS.contains(&first) {
+        return None;
+    }
+    let meant = match first {
+        "limit" | "cap" | "ceiling" | "maximum" | "atmost" | "budget" => "max",
+        "floor" | "minimum" | "atleast" => "min",
+        "between" => "range",
+        "permit" | "only" => "allow",
+        "must" | "need" | "needs" => "require",
+        "include" | "import" | "inherit" | "extend" => "extends",
+        "warn" | "suggest" | "should" => "advise",
+        "except" | "exempt" | "ignore" | "waiver" => "waive",
+        "name" => "policy",
+        _ => closest(first, STARTERS.iter().copied())?,
+    };
+    let fixed = format!("{meant}{}", line.get(first.len()..)?);
+    Some((Span::new(0, first.len()), Some(split_comment(&fixed).0.to_owned())))
+}
+
+const STARTERS: &[&str] = &[
+    "policy", "extends", "assume", "probe", "audit", "advise", "max", "min", "range", "allow",
+    "require", "waive", "for", "test",
+];
+
+fn split_comment(line: &str) -> (&str, &str) {
+    let mut quoted = false;
+    for (at, c) in line.char_indices() {
+        quoted ^= c == '"';
+        if c == '#' && !quoted {
+            let (code, comment) = line.split_at_checked(at).unwrap_or((line, ""));
+            return (code.trim_end(), comment);
+        }
+    }
+    (line, "")
+}
+
+fn words_of(line: &str) -> impl Iterator<Item = (usize, &str)> {
+    line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.')
+        .filter(|word| !word.is_empty())
+        .map(move |word| (word.as_ptr() as usize - line.as_ptr() as usize, word))
+}
+
+/// Runs of blanks to one.
+fn tidy(line: &str) -> String {
+    let mut tidy = String::with_capacity(line.len());
+    for c in line.chars() {
+        if !(c == ' ' && tidy.ends_with(' ')) {
+            tidy.push(c);
+        }
+    }
+    tidy.replace(" ,", ",").replace(" %", "%")
+}
+
+/// What the grammar would have liked to see, where nothing better is known.
+fn unexpected(source: SourceId, text: &str, whole: Span, junk: Span, at_top: bool) -> Diagnostic {
+    let line = first_line(text, whole);
+    let place = |span: Span| Place { source, span };
+    let starter = words_of(line).next().map_or("", |(_, word)| word);
+    if !STARTERS.contains(&starter) {
+        let word_end = line.find(char::is_whitespace).unwrap_or(line.len()).max(1);
+        let verbs = if at_top { one_of(STARTERS) } else { one_of(&["max", "min", "range", "allow", "require", "advise"]) };
+        return Diagnostic::new(Code::Syntax, "no statement begins here")
+            .at(place(clip(text, junk.start, junk.start + word_end)), "not understood")
+            .help(format!("a statement begins with {verbs}"));
+    }
+    let (at, wanted) = match RiskParser::parse(Rule::alone, line) {
+        Ok(_) => (line.len(), Vec::new()),
+        Err(error) => (error_span(&error).start, expected(&error)),
+    };
+    let end = line.get(at..).map_or(line.len(), |rest| {
+        let word = rest.trim_start();
+        let blank = rest.len() - word.len();
+        at + blank + word.find(char::is_whitespace).unwrap_or(word.len())
+    });
+    let wanted = if wanted.is_empty() { "another word".to_owned() } else { one_of(&wanted) };
+    let found = line.get(at..end).map_or("", str::trim);
+    let message = if found.is_empty() || found.starts_with('#') {
+        format!("`{starter}` ends too early: {wanted} is missing")
+    } else {
+        format!("`{found}` is not understood after `{}`", line.get(..at).unwrap_or(starter).trim())
+    };
+    Diagnostic::new(Code::Syntax, message)
+        .at(place(clip(text, whole.start + at, whole.start + end)), format!("expected {wanted}"))
+        .help(format!("a line like `{}`", example(starter)))
+}
+
+/// A span that ends inside the text and covers no line end.
+fn clip(text: &str, start: usize, end: usize) -> Span {
+    let end = end.min(text.len()).max(start);
+    let line_end = text.get(start..end).and_then(|slice| slice.find('\n'));
+    Span::new(start, line_end.map_or(end, |at| start + at))
+}
+
+fn expected(error: &Error<Rule>) -> Vec<&'static str> {
+    let ErrorVariant::ParsingError { positives, .. } = &error.variant else {
+        return Vec::new();
+    };
+    let mut wanted: Vec<&'static str> = positives.iter().filter_map(|rule| rule.to_symbol()).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    wanted
+}
+
+fn example(starter: &str) -> &'static str {
+    match starter {
+        "policy" => "policy \"cautious\" for stage sft, method lora | qlora",
+        "extends" => "extends \"org.riskpolicy\"",
+        "assume" => "assume world_size 1 to 8",
+        "probe" => "probe text general \"probes/general.jsonl\" every 50 updates",
+        "audit" => "audit \"probes/audit.jsonl\"",
+        "advise" => "advise max lora.rank 8",
+        "min" => "min diversity.distinct_2 85% of base",
+        "range" => "range batch.effective 4 to 128",
+        "allow" => "allow stage sft | dpo",
+        "require" => "require seed, clipping",
+        "waive" => "waive lora.rank up to 128 for \"runs/legal/*.yaml\" until 2026-12-31 by \"@owner\" because \"reason\"",
+        "for" => "for method lora { max lora.rank 16 }",
+        "test" => "test \"name\" { given \"run.yaml\" expect within }",
+        _ => "max drift.total 0.05 nats on general else stop",
+    }
+}
