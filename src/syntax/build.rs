@@ -155,7 +155,8 @@ impl<'i> Builder<'i> {
             }
         }
         let statements = self.statements(parts, true);
-        if header.is_none() && !self.text.trim().is_empty() && !self.has(Code::Header) {
+        let tried = self.text.lines().any(|line| line.trim_start().starts_with("policy"));
+        if header.is_none() && !tried && !self.text.trim().is_empty() {
             let at = first.map_or(Span::new(0, 0), |first| Span::new(first.start, first.start));
             self.report(
                 Diagnostic::new(Code::Header, "this policy has no header")

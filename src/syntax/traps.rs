@@ -47,7 +47,7 @@ pub(super) fn number(text: &str) -> Result<Number, NumberMistake> {
             } else {
                 format!("`{text}` is not a number")
             };
-            mistake(message, "not a finite number", None)
+            mistake(message, "write the number that is meant", None)
         });
     }
     if let Some((from, to)) = text.split_once("..") {
@@ -388,26 +388,63 @@ fn unexpected(source: SourceId, text: &str, whole: Span, junk: Span, at_top: boo
             .at(place(clip(text, junk.start, junk.start + word_end)), "not understood")
             .help(format!("a statement begins with {verbs}"));
     }
-    let (at, wanted) = match RiskParser::parse(Rule::alone, line) {
-        Ok(_) => (line.len(), Vec::new()),
+    let code = split_comment(line).0;
+    let (at, wanted) = match RiskParser::parse(Rule::alone, code) {
+        Ok(_) => (code.len(), Vec::new()),
         Err(error) => (error_span(&error).start, expected(&error)),
     };
-    let end = line.get(at..).map_or(line.len(), |rest| {
-        let word = rest.trim_start();
-        let blank = rest.len() - word.len();
-        at + blank + word.find(char::is_whitespace).unwrap_or(word.len())
-    });
     let wanted = if wanted.is_empty() { "another word".to_owned() } else { one_of(&wanted) };
-    let found = line.get(at..end).map_or("", str::trim);
-    let message = if found.is_empty() || found.starts_with('#') {
-        format!("`{starter}` ends too early: {wanted} is missing")
+    let (before, after) = code.split_at_checked(at).unwrap_or((code, ""));
+    let found = after.split_whitespace().next().unwrap_or("");
+    let (from, message, label) = if found.is_empty() {
+        let last = before.trim_end();
+        let from = last.rfind(char::is_whitespace).map_or(0, |blank| blank + 1);
+        let message = format!("`{}` ends too early: {wanted} is missing", before.trim());
+        (Span::new(from, last.len()), message, format!("expected {wanted} after this"))
     } else {
-        format!("`{found}` is not understood after `{}`", line.get(..at).unwrap_or(starter).trim())
+        let from = at + after.find(found).unwrap_or(0);
+        let message = format!("`{found}` is not understood after `{}`", before.trim());
+        (Span::new(from, from + found.len()), message, format!("expected {wanted}"))
     };
-    Diagnostic::new(Code::Syntax, message)
-        .at(place(clip(text, whole.start + at, whole.start + end)), format!("expected {wanted}"))
-        .help(format!("a line like `{}`", example(starter)))
+    let finding = Diagnostic::new(Code::Syntax, message)
+        .at(place(clip(text, whole.start + from.start, whole.start + from.end)), label);
+    match repaired(before, found, after) {
+        Some(line) => finding.instead(line),
+        None => finding.help(format!("a line like `{}`", example(starter))),
+    }
 }
+
+/// The line with one small change at the word that was not understood, if the grammar then takes it.
+fn repaired(before: &str, found: &str, after: &str) -> Option<String> {
+    if found.is_empty() {
+        return None;
+    }
+    let rest = after.trim_start().strip_prefix(found)?;
+    let near = closest(found, JOINTS.iter().copied());
+    let swaps = near.into_iter().chain(match found {
+        "and" => Some(","),
+        "in" | "over" | "with" | "for" => Some("on"),
+        "times" => Some("1 times"),
+        _ => None,
+    });
+    let joined = [",", "|", "to"].into_iter().map(|joint| format!("{}{joint} {found}{rest}", spaced(before, joint)));
+    swaps
+        .map(|swap| format!("{}{swap}{rest}", spaced(before, swap)))
+        .chain(joined)
+        .find_map(|line| accepted(&line))
+}
+
+/// What comes before a word or a sign: a comma follows without a blank.
+fn spaced(before: &str, next: &str) -> String {
+    let before = before.trim_end();
+    if next == "," { before.to_owned() } else { format!("{before} ") }
+}
+
+/// The words inside statements.
+const JOINTS: &[&str] = &[
+    "to", "of base", "on", "confidence", "until", "below", "above", "else", "then", "and slow", "times", "scale",
+    "skip", "rollback", "stop", "no waiver", "waiver", "every", "sha256", "because",
+];
 
 /// A span that ends inside the text and covers no line end.
 fn clip(text: &str, start: usize, end: usize) -> Span {
