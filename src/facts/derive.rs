@@ -257,11 +257,15 @@ fn batch_effective(facts: &Facts) -> Derived {
     }
 }
 
-/// Updates in one pass over `rows`: a last partial accumulation window is an update too.
-fn updates_a_pass(rows: f64, per_device: f64, accumulation: f64, copies: f64) -> f64 {
-    ((rows / (per_device * copies)).ceil() / accumulation)
-        .ceil()
-        .max(1.0)
+/// Updates in one pass over `rows`: a last partial accumulation window is an update too, unless it is dropped.
+fn updates_a_pass(rows: f64, [per_device, accumulation, copies]: [f64; 3], drops_last: bool) -> f64 {
+    if drops_last {
+        (rows / (per_device * accumulation * copies)).floor()
+    } else {
+        ((rows / (per_device * copies)).ceil() / accumulation)
+            .ceil()
+            .max(1.0)
+    }
 }
 
 /// The factors of a batch for counting updates; a global batch size counts as one device's.
@@ -343,7 +347,7 @@ fn updates(facts: &Facts) -> Derived {
     };
     values(
         monotone(sets, |[e, n, p, a, c]| {
-            (e * updates_a_pass(n, p, a, c)).ceil()
+            (e * updates_a_pass(n, [p, a, c], facts.drops_last)).ceil()
         }),
         by,
     )
@@ -352,11 +356,15 @@ fn updates(facts: &Facts) -> Derived {
 /// Passes over `rows` that `steps` updates make: whole passes, and the share of the last one that was taken.
 ///
 /// It rises with every factor of the batch and falls with the rows: of two runs, the one that is ahead stays ahead.
-fn passes(steps: f64, rows: f64, per_device: f64, accumulation: f64, copies: f64) -> f64 {
-    let a_pass = updates_a_pass(rows, per_device, accumulation, copies);
+fn passes(steps: f64, rows: f64, window: [f64; 3], drops_last: bool) -> f64 {
+    // A run that drops every partial window of too little data never ends a pass.
+    let a_pass = updates_a_pass(rows, window, drops_last).max(1.0);
+    if drops_last {
+        return steps / a_pass;
+    }
     let whole = (steps / a_pass).floor();
     let rest = steps - whole * a_pass;
-    whole + (rest * per_device * accumulation * copies / rows).min(1.0)
+    whole + (rest * window.iter().product::<f64>() / rows).min(1.0)
 }
 
 fn epochs(facts: &Facts) -> Derived {
@@ -382,7 +390,7 @@ fn epochs(facts: &Facts) -> Derived {
         OVER_ROWS
     };
     values(
-        monotone(sets, |[s, n, p, a, c]| passes(s, n, p, a, c)),
+        monotone(sets, |[s, n, p, a, c]| passes(s, n, [p, a, c], facts.drops_last)),
         by,
     )
 }
@@ -391,6 +399,9 @@ fn samples(facts: &Facts) -> Derived {
     let Some(rows) = facts.values(Rows) else {
         return absent(facts, Rows);
     };
+    if facts.drops_last {
+        return samples_of_whole_batches(facts, rows);
+    }
     let Some(steps) = facts.values(MaxSteps) else {
         let Some(epochs) = facts.values(Epochs) else {
             return absent(facts, Epochs);
@@ -412,9 +423,24 @@ fn samples(facts: &Facts) -> Derived {
         (batch.copies, true),
     ];
     values(
-        monotone(sets, |[s, n, p, a, c]| passes(s, n, p, a, c) * n),
+        monotone(sets, |[s, n, p, a, c]| passes(s, n, [p, a, c], false) * n),
         OVER_ROWS,
     )
+}
+
+/// Where every update is a whole batch: updates x batch. Both factors hold the batch, so a range is an enclosure only.
+fn samples_of_whole_batches(facts: &Facts, rows: Interval) -> Derived {
+    let (all, batch) = (updates(facts), batch_effective(facts));
+    let (Derived::Values { values: all, .. }, Derived::Values { values: batch, .. }) = (all, batch) else {
+        return absent(facts, PerDevice);
+    };
+    let product = monotone([(all, true), (batch, true)], |[u, b]| u * b);
+    let most = match (facts.values(MaxSteps), facts.values(Epochs)) {
+        (None, Some(epochs)) => epochs.hi().ceil() * rows.hi(),
+        _ => f64::INFINITY,
+    };
+    let by = if facts.values(MaxSteps).is_some() { OVER_ROWS } else { FROM_EPOCHS };
+    values(product.and_then(|p| Interval::new(p.lo().min(most), p.hi().min(most))), by)
 }
 
 fn warmup_fraction(facts: &Facts) -> Derived {
@@ -510,11 +536,13 @@ mod tests {
 
     #[test]
     fn a_partial_window_is_an_update() {
-        assert_eq!(updates_a_pass(1000.0, 1.0, 8.0, 1.0), 125.0);
-        assert_eq!(updates_a_pass(1001.0, 1.0, 8.0, 1.0), 126.0);
-        assert_eq!(updates_a_pass(3.0, 1.0, 8.0, 1.0), 1.0);
+        assert_eq!(updates_a_pass(1000.0, [1.0, 8.0, 1.0], false), 125.0);
+        assert_eq!(updates_a_pass(1001.0, [1.0, 8.0, 1.0], false), 126.0);
+        assert_eq!(updates_a_pass(3.0, [1.0, 8.0, 1.0], false), 1.0);
         // 17 rows on 2 devices of 4: 3 micro-batches a device, 2 windows.
-        assert_eq!(updates_a_pass(17.0, 4.0, 2.0, 2.0), 2.0);
+        assert_eq!(updates_a_pass(17.0, [4.0, 2.0, 2.0], false), 2.0);
+        assert_eq!(updates_a_pass(1001.0, [1.0, 8.0, 1.0], true), 125.0);
+        assert_eq!(updates_a_pass(3.0, [1.0, 8.0, 1.0], true), 0.0);
     }
 
     /// Counts samples one update at a time, as the trainer walks the data.
@@ -541,9 +569,8 @@ mod tests {
                     let got = passes(
                         f64::from(steps),
                         f64::from(rows),
-                        f64::from(p),
-                        f64::from(a),
-                        f64::from(c),
+                        [f64::from(p), f64::from(a), f64::from(c)],
+                        false,
                     );
                     assert!((got - expected).abs() < 1e-9, "{rows} {steps} {p} {a} {c}: {got} {expected}");
                 }

@@ -38,33 +38,29 @@ macro_rules! inputs {
 
 const POSITIVE: Domain = Domain::reals(f64::MIN_POSITIVE, f64::MAX);
 const NON_NEGATIVE: Domain = Domain::reals(0.0, f64::MAX);
-const RATIO: Domain = Domain::reals(0.0, 1.0);
-/// 2^53: the last whole number up to which every whole number is an f64.
-const LARGEST_COUNT: f64 = 9_007_199_254_740_992.0;
-const COUNT: Domain = Domain::integers(1.0, LARGEST_COUNT);
 
 inputs! {
     LearningRate "learning rate" POSITIVE;
     LoraPlusRatio "LoRA+ ratio" POSITIVE;
     MinLearningRate "minimum learning rate" NON_NEGATIVE;
-    WarmupRatio "warmup ratio" RATIO;
-    WarmupSteps "warmup steps" Domain::integers(0.0, LARGEST_COUNT);
+    WarmupRatio "warmup ratio" Domain::RATIO;
+    WarmupSteps "warmup steps" Domain::integers(0.0, Domain::COUNT.interval.hi());
     ClipNorm "clip norm" NON_NEGATIVE;
     WeightDecay "weight decay" NON_NEGATIVE;
     PreferenceBeta "preference beta" NON_NEGATIVE;
-    PerDevice "per-device batch size" COUNT;
-    Accumulation "gradient accumulation" COUNT;
-    GlobalBatch "global batch size" COUNT;
-    ModelParallel "devices that share one model copy" COUNT;
-    WorldSize "world_size" Domain::integers(1.0, 65_536.0);
-    Rows "dataset.rows" COUNT;
+    PerDevice "per-device batch size" Domain::COUNT;
+    Accumulation "gradient accumulation" Domain::COUNT;
+    GlobalBatch "global batch size" Domain::COUNT;
+    ModelParallel "devices that share one model copy" Domain::COUNT;
+    WorldSize "world_size" Domain::WORLD;
+    Rows "dataset.rows" Domain::COUNT;
     Epochs "epochs" NON_NEGATIVE;
-    MaxSteps "maximum of steps" COUNT;
-    Rank "LoRA rank" COUNT;
+    MaxSteps "maximum of steps" Domain::COUNT;
+    Rank "LoRA rank" Domain::COUNT;
     Alpha "LoRA alpha" NON_NEGATIVE;
     RankStabilised "rank-stabilised LoRA" Domain::integers(0.0, 1.0);
-    SequenceLength "sequence length" COUNT;
-    MaxSamples "samples per data set" COUNT;
+    SequenceLength "sequence length" Domain::COUNT;
+    MaxSamples "samples per data set" Domain::COUNT;
 }
 
 /// Where a fact comes from.
@@ -163,6 +159,8 @@ pub struct Facts {
     pub launcher: &'static str,
     /// The run file.
     pub source: SourceId,
+    /// Whether samples that fill no whole batch are dropped at the end of a pass, instead of making a smaller update.
+    pub drops_last: bool,
     numbers: BTreeMap<Input, NumberFact>,
     words: BTreeMap<Category, WordFact>,
 }
@@ -174,6 +172,7 @@ impl Facts {
             framework,
             launcher,
             source,
+            drops_last: false,
             numbers: BTreeMap::new(),
             words: BTreeMap::new(),
         }

@@ -100,6 +100,13 @@ pub struct Domain {
 }
 
 impl Domain {
+    /// Whole numbers from one up to 2^53, the last one up to which every whole number is an f64.
+    pub const COUNT: Domain = Domain::integers(1.0, 9_007_199_254_740_992.0);
+    /// Training processes of one launch.
+    pub const WORLD: Domain = Domain::integers(1.0, 65_536.0);
+    /// Shares of a whole.
+    pub const RATIO: Domain = Domain::reals(0.0, 1.0);
+
     /// Whole numbers from `lo` to `hi`.
     pub const fn integers(lo: f64, hi: f64) -> Self {
         Domain {

@@ -198,15 +198,12 @@ const ROW_DEFAULTS: Row = Row {
 };
 
 const NON_NEGATIVE: Domain = Domain::reals(0.0, f64::INFINITY);
-const RATIO: Domain = Domain::reals(0.0, 1.0);
+const RATIO: Domain = Domain::RATIO;
 const SIGNED: Domain = Domain {
     interval: Interval::ALL,
     integer: false,
 };
-const COUNT: Domain = Domain::integers(1.0, LARGEST_COUNT);
-/// 2^53: the last whole number up to which every whole number is an f64.
-const LARGEST_COUNT: f64 = 9_007_199_254_740_992.0;
-const LARGEST_WORLD: f64 = 65_536.0;
+const COUNT: Domain = Domain::COUNT;
 const DRIFT: &[ProbeKind] = &[ProbeKind::Text, ProbeKind::Prompts];
 const TEXT: &[ProbeKind] = &[ProbeKind::Text];
 const PROMPTS: &[ProbeKind] = &[ProbeKind::Prompts];
@@ -316,7 +313,7 @@ quantities! {
         source: "change one lever at a time against a fixed evaluation set",
     }
     WorldSize "world_size" {
-        lever: Launch, moment: Moment::Launch, direction: Both, domain: Domain::integers(1.0, LARGEST_WORLD), derived: true,
+        lever: Launch, moment: Moment::Launch, direction: Both, domain: Domain::WORLD, derived: true,
         also: &["num_processes", "gpus", "nproc_per_node"],
         meaning: "Training processes of the launch, one a device.",
         source: "--world-size, or the launcher",

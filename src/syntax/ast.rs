@@ -280,36 +280,11 @@ pub struct Response {
     pub span: Span,
 }
 
-/// What the guard does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Action {
-    /// Commit a part of the update.
-    Scale,
-    /// Drop the update.
-    Skip,
-    /// Go back to the last evaluated state inside every limit.
-    Rollback,
-    /// Go back and end the run.
-    Stop,
-}
-
-impl Action {
-    /// The word in a policy.
-    pub fn word(self) -> &'static str {
-        match self {
-            Action::Scale => "scale",
-            Action::Skip => "skip",
-            Action::Rollback => "rollback",
-            Action::Stop => "stop",
-        }
-    }
-}
-
 /// `ACTION and slow N times`
 #[derive(Debug, PartialEq)]
 pub struct Rung {
-    /// What is done.
-    pub action: Spanned<Action>,
+    /// What is done: `scale`, `skip`, `rollback` or `stop`.
+    pub action: Name,
     /// `and slow`, where it was written.
     pub slow: Option<Span>,
     /// How often, if there is a limit.
@@ -398,5 +373,5 @@ pub enum Expectation {
     /// This limit has that verdict: `over`, `open` or `later`.
     Verdict(Name, Name),
     /// The guard acts so at that update.
-    Acts(Spanned<Action>, Spanned<Number>),
+    Acts(Name, Spanned<Number>),
 }

@@ -7,7 +7,7 @@ use pest::Parser;
 use pest::iterators::{Pair, Pairs};
 
 use super::ast::{
-    Action, Allow, Assume, Bound, Choice, Comment, Comparison, Condition, Expectation, Extends,
+    Allow, Assume, Bound, Choice, Comment, Comparison, Condition, Expectation, Extends,
     File, ForBlock, GivenFact, Header, Limit, Name, Number, On, Probe, Reading, Require, Response,
     Rung, Scope, Selector, SelectorTest, Side, Statement, StatementKind, Test, TestLine, Until,
     Value, Waive,
@@ -88,6 +88,11 @@ fn trimmed(pair: &Pair<'_, Rule>) -> Span {
 
 fn name_of(pair: &Pair<'_, Rule>) -> Name {
     Spanned::new(pair.as_str().to_owned(), span_of(pair))
+}
+
+/// A word without the white space that the parser read after it.
+fn word_of(pair: &Pair<'_, Rule>) -> Name {
+    Spanned::new(pair.as_str().trim_end().to_owned(), trimmed(pair))
 }
 
 /// The text between quotes, escapes resolved.
@@ -502,7 +507,7 @@ impl<'i> Builder<'i> {
     fn rung(&mut self, pair: Pair<'i, Rule>) -> Option<Rung> {
         let span = trimmed(&pair);
         let mut parts = self.parts(pair);
-        let action = self.action(parts.take(Rule::action)?)?;
+        let action = word_of(&parts.take(Rule::action)?);
         let slow = parts.take(Rule::and_slow).map(|slow| trimmed(&slow));
         let times = match parts.take(Rule::times) {
             Some(times) => {
@@ -517,17 +522,6 @@ impl<'i> Builder<'i> {
             times,
             span,
         })
-    }
-
-    fn action(&mut self, pair: Pair<'i, Rule>) -> Option<Spanned<Action>> {
-        let span = trimmed(&pair);
-        let action = match self.parts(pair).next()?.as_rule() {
-            Rule::kw_scale => Action::Scale,
-            Rule::kw_skip => Action::Skip,
-            Rule::kw_rollback => Action::Rollback,
-            _ => Action::Stop,
-        };
-        Some(Spanned::new(action, span))
     }
 
     fn waive(&mut self, mut parts: Parts<'i>) -> Option<Waive> {
@@ -616,7 +610,7 @@ impl<'i> Builder<'i> {
         Some(match what.as_rule() {
             Rule::kw_within => Expectation::Within,
             Rule::action => {
-                let action = self.action(what)?;
+                let action = word_of(&what);
                 let number = parts.find(Rule::number)?;
                 Expectation::Acts(action, self.number(&number)?)
             }

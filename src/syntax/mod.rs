@@ -9,7 +9,7 @@ mod rules;
 mod traps;
 
 pub use ast::{
-    Action, Allow, Assume, Bound, Choice, Comment, Comparison, Condition, Expectation, Extends, File, ForBlock, GivenFact,
+    Allow, Assume, Bound, Choice, Comment, Comparison, Condition, Expectation, Extends, File, ForBlock, GivenFact,
     Header, Limit, Name, Number, On, Probe, Reading, Require, Response, Rung, Scope, Selector, SelectorTest, Side,
     Statement, StatementKind, Test, TestLine, Until, Value, Waive,
 };

@@ -1,0 +1,114 @@
+//! Verdicts: what holds for every value that a run may still have.
+
+use crate::diag::Diagnostic;
+
+/// The verdict on one line.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Every value is inside.
+    Within {
+        /// The value, or the proof.
+        because: String,
+    },
+    /// Every value is outside.
+    Over {
+        /// The value.
+        because: String,
+    },
+    /// A reading will decide it; the guard is armed with it.
+    Later {
+        /// What will be read, when and where.
+        reads: String,
+    },
+    /// Some values are inside and some are not, and the fact could have been known by now.
+    Open {
+        /// What is not known.
+        because: String,
+        /// What would make it within, for each missing fact.
+        conditions: Vec<Condition>,
+    },
+    /// The line is not in force for this run; no verdict.
+    NotApplicable {
+        /// Why.
+        because: String,
+    },
+}
+
+impl Verdict {
+    /// Its name in reports.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Verdict::Within { .. } => "within",
+            Verdict::Over { .. } => "over",
+            Verdict::Later { .. } => "later",
+            Verdict::Open { .. } => "open",
+            Verdict::NotApplicable { .. } => "not applicable",
+        }
+    }
+
+    /// What it rests on, in words.
+    pub fn because(&self) -> &str {
+        match self {
+            Verdict::Within { because }
+            | Verdict::Over { because }
+            | Verdict::Open { because, .. }
+            | Verdict::NotApplicable { because } => because,
+            Verdict::Later { reads } => reads,
+        }
+    }
+}
+
+/// For which values of one missing fact an open limit is within.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// The missing fact: `world_size`.
+    pub fact: String,
+    /// The values that suffice, whatever the other missing facts are: `2 to 16`; `None` when none does by itself.
+    pub within: Option<String>,
+    /// Who can supply the fact.
+    pub supply: Supply,
+}
+
+/// Who can supply a missing fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Supply {
+    /// The next step in words: `say --world-size N`.
+    pub how: String,
+}
+
+/// Whether the policy speaks about the run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Coverage {
+    /// It does.
+    Covered,
+    /// It does not: nobody judged the run.
+    NotCovered,
+    /// A fact that decides it is not known; the lines are judged as if it did.
+    Unknown,
+}
+
+/// A line with its verdict.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// Index into the policy's lines.
+    pub line: usize,
+    /// What holds.
+    pub verdict: Verdict,
+    /// What to show, for `Over` and `Open`.
+    pub diagnostic: Option<Diagnostic>,
+}
+
+/// Everything that `check` says about one run under one policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// Whether the policy speaks about the run.
+    pub coverage: Coverage,
+    /// The lines in the policy's order; empty when nobody judged the run.
+    pub lines: Vec<Judged>,
+    /// Findings that belong to no line: the coverage, a launch outside the premises.
+    pub findings: Vec<Diagnostic>,
+    /// The premises that were used, in words: `world_size 1 to 8 (cautious-sft.riskpolicy:4)`.
+    pub premises: Vec<String>,
+    /// The command that would launch the run: `llamafactory-cli`.
+    pub launcher: &'static str,
+}

@@ -1,0 +1,113 @@
+//! Lines that can never bind, because another line of the policy is tighter.
+
+use super::Lowering;
+use crate::diag::{Code, Diagnostic};
+use crate::ir::{Action, Asks, Limit, Line, Rung};
+
+impl Lowering<'_> {
+    /// Reports each line that another makes superfluous, and names that other.
+    pub(super) fn binds(&mut self) {
+        let mut found = Vec::new();
+        for (i, slack) in self.lines.iter().enumerate() {
+            let tighter = self.lines.iter().enumerate().find(|(j, tight)| {
+                // Of two lines that say the same, the later one is superfluous.
+                *j != i && implies(tight, slack) && (*j < i || !implies(slack, tight))
+            });
+            if let Some((_, tight)) = tighter {
+                let message = match (&slack.asks, &tight.asks) {
+                    (Asks::Limit(slack), Asks::Limit(tight)) => format!(
+                        "{} {} can never bind: {} is already asked",
+                        slack.quantity.name(),
+                        slack.asked(),
+                        tight.asked()
+                    ),
+                    _ => format!("{} is already asked", slack.subject()),
+                };
+                found.push(
+                    Diagnostic::new(Code::NeverBinds, message)
+                        .at(slack.place, "never decides anything")
+                        .at(tight.place, "tighter, and at least as strong")
+                        .help("take one of the two out"),
+                );
+            }
+        }
+        self.diagnostics.append(&mut found);
+    }
+}
+
+/// Whether a run that keeps `tight` keeps `slack` as well, with no milder an answer to a breach.
+fn implies(tight: &Line, slack: &Line) -> bool {
+    let around = tight.scope.iter().all(|selector| slack.scope.contains(selector));
+    around
+        && tight.level >= slack.level
+        && match (&tight.asks, &slack.asks) {
+            (Asks::Limit(tight), Asks::Limit(slack)) => limit_implies(tight, slack),
+            (Asks::Allow { category, patterns }, Asks::Allow { category: other, patterns: wider }) => {
+                category == other && patterns.iter().all(|pattern| wider.contains(pattern))
+            }
+            (Asks::Require(category), Asks::Require(other)) => category == other,
+            _ => false,
+        }
+}
+
+fn limit_implies(tight: &Limit, slack: &Limit) -> bool {
+    tight.quantity == slack.quantity
+        && tight.probe == slack.probe
+        && tight.of_base == slack.of_base
+        && tight.confidence == slack.confidence
+        && slack.accepts().contains(tight.accepts())
+        && at_least_as_strong(&tight.response, &slack.response)
+}
+
+/// Whether the first ladder answers its n-th breach at least as strongly as the second, for every n.
+///
+/// A breach of the slack limit is one of the tight limit too, so the tight one has always been used at least as often.
+fn at_least_as_strong(tight: &[Rung], slack: &[Rung]) -> bool {
+    // Ladders only change where a rung is left, so comparing there is comparing everywhere.
+    let mut uses: Vec<u64> = vec![0];
+    for ladder in [tight, slack] {
+        let mut sum = 0_u64;
+        for times in ladder.iter().filter_map(|rung| rung.times) {
+            sum = sum.saturating_add(times);
+            uses.push(sum);
+        }
+    }
+    uses.into_iter().all(|used| strength(tight, used) >= strength(slack, used))
+}
+
+/// What the ladder does after it has been used so often.
+fn strength(ladder: &[Rung], used: u64) -> Option<(Action, bool)> {
+    let mut left = used;
+    for rung in ladder {
+        match rung.times {
+            Some(times) if left >= times => left -= times,
+            _ => return Some((rung.action, rung.slow)),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Action, Rung, at_least_as_strong};
+
+    fn rung(action: Action, times: Option<u64>) -> Rung {
+        Rung {
+            action,
+            slow: action == Action::Rollback,
+            times,
+        }
+    }
+
+    #[test]
+    fn ladders_are_compared_use_by_use() {
+        let stop = [rung(Action::Stop, None)];
+        let twice = [rung(Action::Rollback, Some(2)), rung(Action::Stop, None)];
+        let often = [rung(Action::Rollback, Some(5)), rung(Action::Stop, None)];
+        assert!(at_least_as_strong(&stop, &twice));
+        assert!(!at_least_as_strong(&twice, &stop));
+        assert!(at_least_as_strong(&twice, &often));
+        assert!(!at_least_as_strong(&often, &twice));
+        assert!(at_least_as_strong(&[], &[]));
+    }
+}
