@@ -1,7 +1,13 @@
+pub mod adapt;
+pub mod builtin;
+pub mod check;
+#[cfg(feature = "cli")]
+pub mod cmd;
 pub mod diag;
 pub mod facts;
 pub mod ir;
 pub mod quantity;
+pub mod report;
 pub mod sema;
 pub mod source;
 pub mod syntax;

@@ -61,6 +61,7 @@ inputs! {
     RankStabilised "rank-stabilised LoRA" Domain::integers(0.0, 1.0);
     SequenceLength "sequence length" Domain::COUNT;
     MaxSamples "samples per data set" Domain::COUNT;
+    Seed "seed" NON_NEGATIVE;
 }
 
 /// Where a fact comes from.
@@ -210,12 +211,10 @@ impl Facts {
             .unwrap_or(input.name())
     }
 
-    /// These facts with one input narrowed to `values`.
-    pub fn with(&self, input: Input, values: Interval) -> Facts {
-        let mut facts = self.clone();
-        if let Some(fact) = facts.numbers.get_mut(&input) {
+    /// Narrows an input to a part of its values; an input that the run does not have stays absent.
+    pub fn narrow(&mut self, input: Input, values: Interval) {
+        if let Some(fact) = self.numbers.get_mut(&input) {
             fact.values = Some(values);
         }
-        facts
     }
 }

@@ -1,0 +1,295 @@
+//! What is said about a verdict: both excerpts, the derivation, the condition, the nearest change that would pass.
+
+use super::number::missing_of;
+use super::solve::nearest;
+use super::{Answer, Case, scope, suffices};
+use crate::diag::{Code, Diagnostic, one_of};
+use crate::facts::{Derived, Facts, Input, Key, Origin, Part, derive};
+use crate::ir::{Condition, Limit, Line, Selector, Supply, Verdict};
+use crate::quantity::{Dimension, Domain, Finite, Interval, Quantity, Unit};
+
+/// A set of plain numbers: `8`, `1 to 8`, `4 or more`.
+pub(super) fn set(domain: Domain, values: Interval) -> String {
+    let (lo, hi) = (Finite::shortest(values.lo()), Finite::shortest(values.hi()));
+    let open_end = values.hi() >= Domain::COUNT.interval.hi();
+    match (values.is_point(), open_end) {
+        (true, _) => lo,
+        (false, true) => format!("{lo} or more"),
+        (false, false) if !domain.integer && values.lo() <= f64::MIN_POSITIVE => format!("up to {hi}"),
+        (false, false) => format!("{lo} to {hi}"),
+    }
+}
+
+/// Values of a quantity in its unit, on their own side of the limit's bounds.
+pub(super) fn value(quantity: Quantity, values: Interval, limit: Option<&Limit>) -> String {
+    let percent = quantity.row().dimension == Dimension::Ratio;
+    let show = |number: f64| {
+        if number.is_infinite() {
+            return "unlimited".to_owned();
+        }
+        let bounds = limit.and_then(|limit| {
+            let ends = [limit.min.as_ref(), limit.max.as_ref()];
+            ends.into_iter()
+                .flatten()
+                .map(|bound| bound.value.get())
+                .min_by(|a, b| (a - number).abs().total_cmp(&(b - number).abs()))
+        });
+        let scale = if percent { 100.0 } else { 1.0 };
+        Finite::beside(number * scale, bounds.unwrap_or(number) * scale)
+    };
+    let text = if values.is_point() {
+        show(values.lo())
+    } else if values.hi() >= Domain::COUNT.interval.hi() {
+        format!("{} or more", show(values.lo()))
+    } else {
+        format!("{} to {}", show(values.lo()), show(values.hi()))
+    };
+    if percent { Unit::Percent.show(&text) } else { text }
+}
+
+/// Says which default applied to a key that is not written, at the place where the key would go.
+pub(super) fn with_default(finding: Diagnostic, name: &str, key: &Key, origin: &Origin) -> Diagnostic {
+    let Origin::Default { rule } = origin else {
+        return finding;
+    };
+    let what = key.name.as_deref().unwrap_or(name);
+    let text = format!("{what} is not written: {rule}");
+    match key.goes {
+        Some(place) => finding.at(place, text),
+        None => finding.note(text),
+    }
+}
+
+/// A limit on something that this kind of run does not have.
+pub(super) fn absent(finding: Diagnostic, name: &str, why: &str) -> (Verdict, Option<Diagnostic>) {
+    let condition = Condition {
+        fact: name.to_owned(),
+        within: None,
+        supply: Supply {
+            how: "put the line into a `for` block, so that it speaks only about runs that have it".to_owned(),
+        },
+    };
+    let finding = finding
+        .note(format!("{why}; that is not the same as a small one"))
+        .help("put the line into a block for the runs that have it: `for method lora | qlora { … }`");
+    let verdict = Verdict::Open {
+        because: why.to_owned(),
+        conditions: vec![condition],
+    };
+    (verdict, Some(finding))
+}
+
+/// A line whose scope is not known: it could ask what the run does not keep.
+pub(super) fn open_scope(
+    finding: Diagnostic,
+    is: &str,
+    unknown: &[String],
+    selectors: &[Selector],
+) -> (Verdict, Option<Diagnostic>) {
+    let conditions: Vec<Condition> = unknown
+        .iter()
+        .map(|fact| Condition {
+            fact: fact.clone(),
+            within: selectors
+                .iter()
+                .find(|selector| scope::name(selector) == fact)
+                .map(|selector| format!("outside of `{}`", scope::asked(selector))),
+            supply: Supply {
+                how: format!("say what {fact} is"),
+            },
+        })
+        .collect();
+    let mut finding = finding;
+    finding.code = Code::Open;
+    for condition in &conditions {
+        if let Some(within) = &condition.within {
+            finding = finding.note(format!("within {within}"));
+        }
+    }
+    let finding = finding.help(format!("say what {} is", one_of(unknown)));
+    let because = format!("{is}; whether the line is in force depends on {}", one_of(unknown));
+    (Verdict::Open { because, conditions }, Some(finding))
+}
+
+/// A word that decides a scope: every other word is outside of it.
+pub(super) fn outside_of(selector: &Selector, facts: &Facts) -> Condition {
+    let name = scope::name(selector);
+    let how = match selector {
+        Selector::Word { category, .. } => match facts.word(*category).map(|fact| &fact.origin) {
+            Some(Origin::Unknown { supply, .. }) => supply.clone(),
+            _ => format!("say what {name} is"),
+        },
+        Selector::Number { .. } => format!("say what {name} is"),
+    };
+    Condition {
+        fact: name.to_owned(),
+        within: Some(format!("outside of `{}`", scope::asked(selector))),
+        supply: Supply { how },
+    }
+}
+
+impl Case<'_> {
+    /// The headline, both excerpts and the derivation.
+    pub(super) fn about_number(&self, line: &Line, limit: &Limit, derived: &Derived, is: &str, code: Code) -> Diagnostic {
+        let name = limit.quantity.name();
+        let mut finding = Diagnostic::new(code, format!("{name} is {is}; {} is asked", limit.asked())).about(name);
+        let inputs = used(derived);
+        let single = inputs.len() == 1;
+        for input in &inputs {
+            let Some(fact) = self.facts.number(*input) else {
+                continue;
+            };
+            match &fact.origin {
+                Origin::Given(place) => {
+                    let text = if single { self.against(limit, derived) } else { String::new() };
+                    finding = finding.at(*place, text);
+                }
+                Origin::Unknown { why, place: Some(place), .. } => finding = finding.at(*place, why.clone()),
+                Origin::Unknown { why, place: None, .. } => finding = finding.note(format!("{} is not known: {why}", self.facts.called(*input))),
+                origin => finding = with_default(finding, input.name(), &fact.key, origin),
+            }
+        }
+        finding = finding.at(line.place, "");
+        if let Some(trail) = self.derivation(limit, derived, is).filter(|_| !single) {
+            finding.notes.insert(0, trail);
+        }
+        finding
+    }
+
+    /// How far over, where that can be said in a few words.
+    fn against(&self, limit: &Limit, derived: &Derived) -> String {
+        let Derived::Values { values, .. } = derived else {
+            return String::new();
+        };
+        match (&limit.max, values.is_point()) {
+            (Some(max), true) if values.lo() > max.value.get() && max.value.get() > 0.0 && values.hi().is_finite() => {
+                let times = values.lo() / max.value.get();
+                if times >= 1.5 {
+                    format!("{} times the limit", Finite::shortest((times * 10.0).round() / 10.0))
+                } else {
+                    "over the limit".to_owned()
+                }
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// `batch.effective = per_device × accumulation × world_size = 1 × 8 × 1 to 8 = 8 to 64`
+    fn derivation(&self, limit: &Limit, derived: &Derived, is: &str) -> Option<String> {
+        let Derived::Values { by, .. } = derived else {
+            return None;
+        };
+        let names: String = by
+            .iter()
+            .map(|part| match part {
+                Part::Of(input) => self.facts.called(*input),
+                Part::Text(text) => text,
+            })
+            .collect();
+        let numbers: String = by
+            .iter()
+            .map(|part| match part {
+                Part::Of(input) => self.facts.values(*input).map_or("?".to_owned(), |values| {
+                    let shown = set(input.domain(), values);
+                    if values.is_point() || by.len() == 1 { shown } else { format!("({shown})") }
+                }),
+                Part::Text(text) => (*text).to_owned(),
+            })
+            .collect();
+        let assumed: Vec<String> = used(derived)
+            .iter()
+            .filter_map(|input| match self.facts.number(*input).map(|fact| &fact.origin) {
+                Some(Origin::Assumed(place)) => {
+                    Some(format!("{} assumed, {}", self.facts.called(*input), self.sources.locate(*place)))
+                }
+                Some(Origin::Flag(flag)) => Some(format!("{} by {flag}", self.facts.called(*input))),
+                _ => None,
+            })
+            .collect();
+        let assumed = if assumed.is_empty() { String::new() } else { format!(" ({})", assumed.join("; ")) };
+        Some(format!("{} = {names} = {numbers} = {is}{assumed}", limit.quantity.name()))
+    }
+
+    /// The nearest value of each key that would pass, as the next step.
+    pub(super) fn with_repair(&self, finding: Diagnostic, limit: &Limit, derived: &Derived) -> Diagnostic {
+        let repairs = self.repairs(limit, derived);
+        if repairs.is_empty() {
+            return finding.help("no single change of the run file passes; ask the policy's owners");
+        }
+        finding.help(repairs.join(", or "))
+    }
+
+    /// Who can supply what is missing, and the nearest change that would do without.
+    pub(super) fn with_ways(&self, finding: Diagnostic, limit: &Limit, derived: &Derived, ways: Vec<String>) -> Diagnostic {
+        let mut ways = ways;
+        ways.sort();
+        ways.dedup();
+        let supply = ways.join(", or ");
+        let repairs = self.repairs(limit, derived);
+        let whatever: Vec<String> = missing_of(self.facts, derived.inputs())
+            .iter()
+            .map(|input| self.facts.called(*input).to_owned())
+            .collect();
+        match (repairs.first(), whatever.is_empty()) {
+            (Some(repair), false) => finding.help(format!("{supply}; or {repair}: it passes for every {}", whatever.join(" and "))),
+            _ => finding.help(supply),
+        }
+    }
+
+    /// `set lora_rank to 16`: for each key that the run file can write, the nearest value that passes by itself.
+    fn repairs(&self, limit: &Limit, derived: &Derived) -> Vec<String> {
+        let accepts = limit.accepts();
+        let question = |facts: &Facts| match derive(limit.quantity, facts) {
+            Derived::Values { values, .. } if accepts.contains(values) => Answer::Within,
+            Derived::Values { values, .. } if accepts.is_disjoint(values) => Answer::Over,
+            _ => Answer::Mixed,
+        };
+        let mut inputs = used(derived);
+        inputs.sort_by_key(|input| preference(*input));
+        inputs
+            .iter()
+            .filter_map(|input| {
+                let fact = self.facts.number(*input)?;
+                let key = fact.key.name.as_ref()?;
+                let current = fact.values.filter(|values| values.is_point())?;
+                let others: Vec<Input> = missing_of(self.facts, derived.inputs());
+                let mut free = self.facts.clone();
+                free.narrow(*input, writable(*input));
+                let runs = suffices(&free, *input, &others, &question)?;
+                let best = nearest(&runs, Finite::new(current.lo()).unwrap_or(Finite::ZERO))?;
+                Some(format!("set {key} to {best}"))
+            })
+            .take(2)
+            .collect()
+    }
+}
+
+/// Values that somebody would write: no batch of a million, no rank of 2^53.
+fn writable(input: Input) -> Interval {
+    let domain = input.domain().interval;
+    let most = match input {
+        Input::PerDevice | Input::Accumulation | Input::GlobalBatch | Input::Rank => 65_536.0,
+        _ => domain.hi(),
+    };
+    Interval::new(domain.lo(), most).unwrap_or(domain)
+}
+
+/// Which key to change first: accumulation costs no memory, a rate is the cheapest of all.
+fn preference(input: Input) -> u8 {
+    match input {
+        Input::LearningRate | Input::Accumulation | Input::MaxSteps | Input::Epochs => 0,
+        Input::PerDevice | Input::GlobalBatch => 1,
+        _ => 2,
+    }
+}
+
+/// The inputs of a derivation, each once, in the order of the rule.
+fn used(derived: &Derived) -> Vec<Input> {
+    let mut inputs: Vec<Input> = Vec::new();
+    for input in derived.inputs() {
+        if !inputs.contains(&input) {
+            inputs.push(input);
+        }
+    }
+    inputs
+}

@@ -1,0 +1,153 @@
+//! The evaluator at time zero: which lines of a policy hold for every value a run may still have.
+//!
+//! Pure: the same policy and the same facts give the same judgement. Knows the typed policy and the facts; knows no
+//! file, no framework and no training.
+
+mod explain;
+mod number;
+mod scope;
+mod solve;
+mod words;
+
+pub use solve::{Answer, Missing, decide, suffices};
+
+use crate::diag::{Code, Diagnostic, Severity};
+use crate::facts::{Facts, Input, Origin};
+use crate::ir::{Asks, Coverage, Judged, Judgement, Level, Line, Policy, Verdict};
+use crate::quantity::Quantity;
+use crate::source::Sources;
+
+/// What a judgement is made from.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    policy: &'a Policy,
+    facts: &'a Facts,
+    sources: &'a Sources,
+}
+
+/// Judges a run. `strict` makes advice a limit.
+pub fn judge(policy: &Policy, facts: &Facts, sources: &Sources, strict: bool) -> Judgement {
+    let mut findings = Vec::new();
+    let (facts, premises) = under_premises(policy, facts, sources, &mut findings);
+    let case = Case {
+        policy,
+        facts: &facts,
+        sources,
+    };
+    let coverage = case.coverage(&mut findings);
+    let lines = if coverage == Coverage::NotCovered {
+        Vec::new()
+    } else {
+        policy
+            .lines
+            .iter()
+            .enumerate()
+            .map(|(index, line)| {
+                let (verdict, diagnostic) = case.line(line);
+                let advice = line.level == Level::Advise && !strict;
+                Judged {
+                    line: index,
+                    verdict,
+                    diagnostic: diagnostic.map(|d| if advice { d.weighing(Severity::Advice) } else { d }),
+                }
+            })
+            .collect()
+    };
+    Judgement {
+        coverage,
+        lines,
+        findings,
+        premises,
+        launcher: facts.launcher,
+    }
+}
+
+/// The input that a launch quantity is read from.
+fn launch_input(quantity: Quantity) -> Option<Input> {
+    match quantity {
+        Quantity::WorldSize => Some(Input::WorldSize),
+        Quantity::DatasetRows => Some(Input::Rows),
+        _ => None,
+    }
+}
+
+/// The facts with every premise of the policy applied, and a finding for each launch that is outside of one.
+fn under_premises(
+    policy: &Policy,
+    facts: &Facts,
+    sources: &Sources,
+    findings: &mut Vec<Diagnostic>,
+) -> (Facts, Vec<String>) {
+    let mut facts = facts.clone();
+    let mut premises = Vec::new();
+    for assume in &policy.assumes {
+        let Some(input) = launch_input(assume.quantity) else {
+            continue;
+        };
+        let Some(fact) = facts.number(input).cloned() else {
+            continue;
+        };
+        let Some(values) = fact.values else {
+            continue;
+        };
+        let name = assume.quantity.name();
+        let assumed = explain::set(input.domain(), assume.values);
+        match values.intersect(assume.values) {
+            Some(both) => {
+                if !fact.is_known() && both != values {
+                    let narrowed = crate::facts::NumberFact {
+                        values: Some(both),
+                        origin: Origin::Assumed(assume.place),
+                        key: fact.key.clone(),
+                    };
+                    facts.set(input, narrowed);
+                }
+                let used = if fact.is_known() {
+                    let shown = explain::set(input.domain(), values);
+                    format!("{name} {shown}, inside the {assumed} assumed ({})", sources.locate(assume.place))
+                } else {
+                    format!("{name} {assumed} assumed ({})", sources.locate(assume.place))
+                };
+                premises.push(used);
+            }
+            None => {
+                let shown = explain::set(input.domain(), values);
+                let mut finding = Diagnostic::new(Code::Over, format!("{name} is {shown}; {assumed} is assumed"))
+                    .about(name);
+                if let Origin::Given(place) = fact.origin {
+                    finding = finding.at(place, "outside of the premise");
+                }
+                let how = match fact.origin {
+                    Origin::Flag(flag) => format!("{flag} says {shown}"),
+                    _ => format!("{name} is {shown}"),
+                };
+                findings.push(
+                    finding
+                        .at(assume.place, "the policy was written for launches inside this")
+                        .note(how)
+                        .help(format!("launch with {name} {assumed}, or have the policy's owners widen the premise")),
+                );
+            }
+        }
+    }
+    (facts, premises)
+}
+
+impl Case<'_> {
+    /// The verdict on one line, and what to show about it.
+    fn line(&self, line: &Line) -> (Verdict, Option<Diagnostic>) {
+        let scope = self.scope(&line.scope);
+        if let scope::InForce::No { because } = scope {
+            return (Verdict::NotApplicable { because }, None);
+        }
+        let unknown = match scope {
+            scope::InForce::Unknown { facts } => facts,
+            _ => Vec::new(),
+        };
+        match &line.asks {
+            Asks::Limit(limit) => self.limit(line, limit, &unknown),
+            Asks::Allow { category, patterns } => self.allow(line, *category, patterns, &unknown),
+            Asks::Require(category) => self.require(line, *category, &unknown),
+        }
+    }
+}

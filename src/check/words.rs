@@ -1,0 +1,161 @@
+//! `allow` and `require`: limits on facts that are words.
+
+use super::{Case, explain, scope};
+use crate::diag::{Code, Diagnostic};
+use crate::facts::{Origin, WordFact, Words};
+use crate::ir::{Condition, Line, Pattern, Supply, Verdict};
+use crate::quantity::Category;
+
+impl Case<'_> {
+    /// `allow FACT a | b`
+    pub(super) fn allow(
+        &self,
+        line: &Line,
+        category: Category,
+        patterns: &[Pattern],
+        unknown_scope: &[String],
+    ) -> (Verdict, Option<Diagnostic>) {
+        let asked = scope::choices(patterns);
+        let words: Vec<&String> = match self.facts.word(category).map(|fact| &fact.words) {
+            Some(Words::One(word)) => vec![word],
+            Some(Words::Set(words)) => words.iter().collect(),
+            Some(Words::Absent) => return self.not_had(line, category),
+            _ => return self.word_open(line, category, &asked, Some(asked.clone())),
+        };
+        let refused: Vec<&str> = words
+            .iter()
+            .filter(|word| !patterns.iter().any(|pattern| pattern.matches(word)))
+            .map(|word| word.as_str())
+            .collect();
+        if refused.is_empty() {
+            let because = words.iter().map(|word| word.as_str()).collect::<Vec<_>>().join(", ");
+            return (Verdict::Within { because }, None);
+        }
+        let is = refused.join(", ");
+        let message = format!("{} is {is}; {asked} is allowed", category.name());
+        self.word_over(line, category, is, message, unknown_scope)
+    }
+
+    /// `require FACT`
+    pub(super) fn require(
+        &self,
+        line: &Line,
+        category: Category,
+        unknown_scope: &[String],
+    ) -> (Verdict, Option<Diagnostic>) {
+        let name = category.name();
+        if category == Category::Guard {
+            let reads = "decided by the launch: training under ftrisk has it".to_owned();
+            return (Verdict::Later { reads }, None);
+        }
+        match self.facts.word(category).map(|fact| (&fact.words, &fact.origin)) {
+            Some((Words::One(revision), _)) if category == Category::ModelRevision && !is_commit(revision) => {
+                let message = format!("model_revision is `{revision}`, which moves; a commit is required");
+                self.word_over(line, category, revision.clone(), message, unknown_scope)
+            }
+            Some((Words::One(_) | Words::Set(_) | Words::Had(true), origin)) => {
+                let because = match origin {
+                    Origin::Default { rule } => format!("had: {rule}"),
+                    _ => "had".to_owned(),
+                };
+                (Verdict::Within { because }, None)
+            }
+            Some((Words::Had(false) | Words::Absent, _)) => {
+                let message = format!("{name} is required; this run has none");
+                self.word_over(line, category, "none".to_owned(), message, unknown_scope)
+            }
+            _ => self.word_open(line, category, "required", None),
+        }
+    }
+
+    fn word_over(
+        &self,
+        line: &Line,
+        category: Category,
+        is: String,
+        message: String,
+        unknown_scope: &[String],
+    ) -> (Verdict, Option<Diagnostic>) {
+        let finding = self.about_word(Diagnostic::new(Code::Over, message), line, category);
+        if unknown_scope.is_empty() {
+            let key = self.facts.word(category).and_then(|fact| fact.key.name.clone());
+            let help = match key {
+                Some(key) => format!("change {key}, or have the policy's owners allow it"),
+                None => "change the run, or have the policy's owners allow it".to_owned(),
+            };
+            return (Verdict::Over { because: is }, Some(finding.help(help)));
+        }
+        explain::open_scope(finding, &is, unknown_scope, &line.scope)
+    }
+
+    fn word_open(
+        &self,
+        line: &Line,
+        category: Category,
+        asked: &str,
+        within: Option<String>,
+    ) -> (Verdict, Option<Diagnostic>) {
+        let name = category.name();
+        let how = match self.facts.word(category).map(|fact| &fact.origin) {
+            Some(Origin::Unknown { supply, .. }) => supply.clone(),
+            _ => format!("say in the run file what {name} is"),
+        };
+        let condition = Condition {
+            fact: name.to_owned(),
+            within,
+            supply: Supply { how: how.clone() },
+        };
+        let because = format!("{name} is not known");
+        let mut finding = self.about_word(
+            Diagnostic::new(Code::Open, format!("{name} is not known; {asked} is asked")),
+            line,
+            category,
+        );
+        if let Some(within) = &condition.within {
+            finding = finding.note(format!("within for {name} {within}"));
+        }
+        let verdict = Verdict::Open {
+            because,
+            conditions: vec![condition],
+        };
+        (verdict, Some(finding.help(how)))
+    }
+
+    /// A fact that this kind of run does not have: not the same as an empty one.
+    fn not_had(&self, line: &Line, category: Category) -> (Verdict, Option<Diagnostic>) {
+        let name = category.name();
+        let why = match self.facts.word(category).map(|fact| &fact.origin) {
+            Some(Origin::Default { rule }) => rule.clone(),
+            _ => format!("this run has no {name}"),
+        };
+        let finding = self.about_word(
+            Diagnostic::new(Code::Open, format!("{name} is limited, and this run has none")),
+            line,
+            category,
+        );
+        explain::absent(finding, name, &why)
+    }
+
+    fn about_word(&self, finding: Diagnostic, line: &Line, category: Category) -> Diagnostic {
+        let name = category.name();
+        let mut finding = finding.about(name);
+        if let Some(fact) = self.facts.word(category) {
+            finding = place_word(finding, name, fact);
+        }
+        finding.at(line.place, "")
+    }
+}
+
+fn place_word(finding: Diagnostic, name: &str, fact: &WordFact) -> Diagnostic {
+    match &fact.origin {
+        Origin::Given(place) => finding.at(*place, ""),
+        Origin::Unknown { why, place: Some(place), .. } => finding.at(*place, why.clone()),
+        Origin::Unknown { why, place: None, .. } => finding.note(why.clone()),
+        origin => explain::with_default(finding, name, &fact.key, origin),
+    }
+}
+
+/// Whether a revision names one commit: a hash, in full or abbreviated.
+fn is_commit(revision: &str) -> bool {
+    (7..=40).contains(&revision.len()) && revision.bytes().all(|b| b.is_ascii_hexdigit())
+}

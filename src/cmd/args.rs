@@ -1,0 +1,130 @@
+//! The arguments of every command, with the help that people read.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// What this binary was built with, as `--version` says it.
+#[cfg(feature = "train")]
+const FEATURES: &str = "cli, train";
+#[cfg(not(feature = "train"))]
+const FEATURES: &str = "cli";
+
+/// `0.1.0 (features cli, train; x86_64 linux; release)`
+fn version() -> &'static str {
+    static VERSION: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+        let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+        format!(
+            "{} (features {FEATURES}; {} {}; {profile})",
+            env!("CARGO_PKG_VERSION"),
+            std::env::consts::ARCH,
+            std::env::consts::OS,
+        )
+    });
+    &VERSION
+}
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "ftrisk",
+    version = version(),
+    about = "Risk budgets for fine-tuning: see the odds before the bet, and be able to stop",
+    after_help = "Exit codes: 0 within budget, 1 over, 2 open or wrong input, 3 ftrisk itself failed.\nStart with `ftrisk check builtin:cautious-sft run.yaml`, or print a policy to start from: `ftrisk policy show cautious-sft`.",
+    disable_help_subcommand = true
+)]
+pub(super) struct Cli {
+    /// When to colour the output
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(super) color: Color,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Judge run files against a policy before anything is trained
+    Check(CheckArgs),
+    /// Explain a diagnostic, a quantity or a fact; without a name, list all of them
+    Explain(ExplainArgs),
+    /// List or print the policies inside the binary
+    Policy(PolicyArgs),
+    /// Write the hashes of a policy's probes into it
+    Pin(PinArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 every limit within or later, 1 at least one over, 2 nothing over but something open or wrong, 3 ftrisk failed.")]
+pub(super) struct CheckArgs {
+    /// A .riskpolicy file, or builtin:NAME
+    pub(super) policy: String,
+    /// Run files, as the training framework reads them; `-` is standard input
+    #[arg(required = true, value_name = "RUN")]
+    pub(super) runs: Vec<PathBuf>,
+    /// Training processes of the launch
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(super) world_size: Option<u32>,
+    /// Rows that one pass walks, after max_samples
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=9_007_199_254_740_992))]
+    pub(super) dataset_rows: Option<u64>,
+    /// Treat advice as limits
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// List every line of the policy with its verdict
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// One JSON document, for programs
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// A code such as `unit-missing`, a quantity such as `drift.total`, a fact such as `stage`
+    pub(super) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PolicyArgs {
+    #[command(subcommand)]
+    pub(super) command: PolicyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Name the policies inside the binary
+    List,
+    /// Print one of them, to start from
+    Show {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PinArgs {
+    /// The .riskpolicy file
+    pub(super) policy: PathBuf,
+}

@@ -1,0 +1,209 @@
+//! Reading what the command line names.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::builtin;
+use crate::diag::{Code, Diagnostic, closest};
+use crate::ir::Policy;
+use crate::source::{Place, SourceId, Sources, Span};
+
+/// A probe larger than this is no probe: it is measured whole, again and again.
+const MOST_PROBE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A text that was read, or the finding that says why not.
+pub(super) type Read<T> = Result<T, Box<Diagnostic>>;
+
+/// Reads a policy: a file, or one inside the binary.
+pub(super) fn policy(name: &str, sources: &mut Sources) -> Read<SourceId> {
+    if name.starts_with(builtin::PREFIX) {
+        return match builtin::policy(name) {
+            Some(policy) => Ok(sources.add(name, policy.text)),
+            None => {
+                let names = builtin::POLICIES.iter().map(|policy| policy.name);
+                let short = name.trim_start_matches(builtin::PREFIX);
+                let finding = Diagnostic::new(Code::CannotRead, format!("no policy inside the binary is called `{short}`"));
+                Err(Box::new(match closest(short, names) {
+                    Some(near) => finding.help("did you mean").instead(format!("{}{near}", builtin::PREFIX)),
+                    None => finding.help("`ftrisk policy list` names them"),
+                }))
+            }
+        };
+    }
+    text(Path::new(name), crate::syntax::MAX_BYTES, "a policy", sources).map_err(|finding| {
+        let here = builtin::policy(name).filter(|_| !Path::new(name).exists());
+        Box::new(match here {
+            Some(policy) => finding
+                .help("a policy of that name is inside the binary")
+                .instead(format!("{}{}", builtin::PREFIX, policy.name)),
+            None => *finding,
+        })
+    })
+}
+
+/// Reads a run file; `-` is standard input.
+pub(super) fn run(path: &Path, sources: &mut Sources) -> Read<SourceId> {
+    text(path, crate::adapt::MAX_BYTES, "a run file", sources)
+}
+
+/// Reads a text of at most `most` bytes.
+fn text(path: &Path, most: usize, what: &str, sources: &mut Sources) -> Read<SourceId> {
+    let (name, bytes) = if path == Path::new("-") {
+        ("standard input".to_owned(), bytes(std::io::stdin().lock(), most))
+    } else {
+        let name = path.display().to_string();
+        let cannot = |error: std::io::Error| cannot_read(&name, &error);
+        let file = File::open(path).map_err(cannot)?;
+        // A directory opens, and only says so when it is read.
+        let bytes = bytes(file, most);
+        (name, bytes)
+    };
+    let bytes = bytes.map_err(|error| cannot_read(&name, &error))?;
+    if bytes.len() > most {
+        let message = format!("{name} is larger than {most} bytes, the most that ftrisk reads of {what}");
+        return Err(Box::new(
+            Diagnostic::new(Code::TooLarge, message).help(format!("check that it is {what}")),
+        ));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(sources.add(name, text)),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            // What is text before the fault is enough to show where it is.
+            let good = String::from_utf8_lossy(error.as_bytes().get(..at).unwrap_or(&[])).into_owned();
+            let id = sources.add(name.clone(), good);
+            let line = sources.get(id).line(at);
+            let span = sources.get(id).line_span(line);
+            let place = Place {
+                source: id,
+                span: Span::new(span.start.min(at), at),
+            };
+            Err(Box::new(
+                Diagnostic::new(Code::NotText, format!("{name} is not UTF-8: byte {at}, on line {line}, begins no character"))
+                    .at(place, "text up to here")
+                    .help("save it as UTF-8"),
+            ))
+        }
+    }
+}
+
+/// At most one byte more than `most`.
+fn bytes(reader: impl std::io::Read, most: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    reader.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn cannot_read(name: &str, error: &std::io::Error) -> Box<Diagnostic> {
+    let why = match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ => error.to_string(),
+    };
+    Box::new(Diagnostic::new(Code::CannotRead, format!("cannot read {name}: {why}")).help("check the path"))
+}
+
+/// Compares the probes that can be read with their pins. An absent probe is no finding: training needs it, not `check`.
+pub(super) fn probes(policy: &Policy, policy_file: &str, sources: &Sources) -> Vec<Diagnostic> {
+    policy
+        .probes
+        .iter()
+        .filter_map(|probe| {
+            let digest = match digest(&probe.path, policy_file) {
+                Ok(Some(digest)) => digest,
+                Ok(None) => return None,
+                Err(finding) => return Some(finding.at(probe.place, "named here")),
+            };
+            let pinned = probe.sha256.as_ref()?;
+            (digest != *pinned).then(|| {
+                let place = pin_of(sources, probe.place, pinned);
+                Diagnostic::new(Code::ProbeHash, format!("{} is not the file that the policy pinned", probe.path))
+                    .at(place, "the pinned hash")
+                    .note(format!("the file's hash is {digest}"))
+                    .help("restore the file, or, if the change is meant, write the new hash with `ftrisk pin`: runs measured on the old one are no longer comparable")
+            })
+        })
+        .collect()
+}
+
+/// The pin inside a probe's statement.
+fn pin_of(sources: &Sources, statement: Place, pinned: &str) -> Place {
+    let text = sources.get(statement.source).slice(statement.span).to_ascii_lowercase();
+    match text.find(pinned) {
+        Some(at) => Place {
+            span: Span::new(statement.span.start + at, statement.span.start + at + pinned.len()),
+            ..statement
+        },
+        None => statement,
+    }
+}
+
+/// The SHA-256 of a probe; `None` when there is no such file.
+pub(super) fn digest(path: &str, policy_file: &str) -> Result<Option<String>, Diagnostic> {
+    if path.starts_with(builtin::PREFIX) {
+        return match builtin::probe(path) {
+            Some(bytes) => Ok(Some(hex(bytes))),
+            None => {
+                let names: Vec<String> = builtin::PROBES.iter().map(|(name, _)| format!("`{}{name}`", builtin::PREFIX)).collect();
+                Err(Diagnostic::new(Code::CannotRead, format!("no probe inside the binary is called `{path}`"))
+                    .help(format!("there are {}", crate::diag::one_of(&names))))
+            }
+        };
+    }
+    let folder = Path::new(policy_file).parent().unwrap_or(Path::new(""));
+    let file = folder.join(path);
+    if !is_inside(&file, folder) {
+        return Err(Diagnostic::new(Code::ProbePath, format!("{path} lies outside of the policy's root"))
+            .help("keep probes in the repository of the policy, so that everybody measures on the same ones"));
+    }
+    let Ok(opened) = File::open(&file) else {
+        return Ok(None);
+    };
+    let cannot = |error: &std::io::Error| {
+        Diagnostic::new(Code::CannotRead, format!("cannot read {}: {error}", file.display())).help("check the path")
+    };
+    let size = opened.metadata().map_err(|error| cannot(&error))?;
+    if size.is_dir() {
+        return Err(Diagnostic::new(Code::CannotRead, format!("{path} is a directory")).help("name the JSONL file"));
+    }
+    if size.len() > MOST_PROBE_BYTES {
+        return Err(Diagnostic::new(Code::TooLarge, format!("{path} is larger than {MOST_PROBE_BYTES} bytes"))
+            .help("a probe is measured whole at every evaluation: choose a part of it"));
+    }
+    let mut bytes = Vec::new();
+    opened.take(MOST_PROBE_BYTES).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
+    Ok(Some(hex(&bytes)))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether a file lies in the policy's root: the nearest folder above it with `.git`, else the policy's own folder.
+fn is_inside(file: &Path, folder: &Path) -> bool {
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let folder = here.canonicalize().unwrap_or_else(|_| here.to_owned());
+    let root = folder.ancestors().find(|above| above.join(".git").exists()).unwrap_or(&folder);
+    // What does not exist has no links to follow; its dots are resolved as written.
+    let file = file.canonicalize().unwrap_or_else(|_| resolved(&folder.join(file.strip_prefix(here).unwrap_or(file))));
+    file.starts_with(root)
+}
+
+fn resolved(path: &Path) -> PathBuf {
+    let mut resolved = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                resolved.pop();
+            }
+            Component::CurDir => {}
+            other => resolved.push(other),
+        }
+    }
+    resolved
+}

@@ -1,0 +1,55 @@
+//! Writing to the terminal, and what the terminal can show.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use super::args::Color;
+use super::{Failure, Outcome};
+use crate::diag::render::Style;
+
+/// Columns where there is no terminal: wide enough for a policy line, narrow enough for a log.
+const WIDTH: usize = 100;
+
+/// How to draw on standard output.
+pub(super) fn style(color: Color) -> Style {
+    let terminal = io::stdout().is_terminal();
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    Style {
+        color: match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && !plain,
+        },
+        width: if terminal { columns().unwrap_or(WIDTH) } else { WIDTH },
+    }
+}
+
+/// The columns that the shell says it has.
+fn columns() -> Option<usize> {
+    let columns: usize = std::env::var("COLUMNS").ok()?.parse().ok()?;
+    (40..=400).contains(&columns).then_some(columns)
+}
+
+/// Writes to standard output. A reader that has gone away (`| head`) is no failure.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a sentence to standard error; where even that is impossible, the exit code has to do.
+pub(super) fn complain(message: &str) {
+    let _ = writeln!(io::stderr(), "ftrisk: {message}");
+}
+
+/// The outcome of output that clap could not write.
+pub(super) fn written(error: io::Error) -> Outcome {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        Ok(0)
+    } else {
+        Err(Failure(format!("cannot write: {error}")))
+    }
+}
