@@ -2,7 +2,7 @@
 //!
 //! A rule maps the sets of its inputs to the set of its result. Each input enters a rule once, through a function that
 //! only rises or only falls in it, so the ends of the result are attained and the set is exact, not an estimate; the
-//! one exception (the dose) says so.
+//! exceptions (the dose, the samples) enclose a range and are exact on single values.
 
 use super::schedule::Schedule;
 use super::{Facts, Input};
@@ -353,18 +353,28 @@ fn updates(facts: &Facts) -> Derived {
     )
 }
 
-/// Passes over `rows` that `steps` updates make: whole passes, and the share of the last one that was taken.
+/// Samples that `steps` updates take: whole passes, and what the last one has taken so far.
 ///
-/// It rises with every factor of the batch and falls with the rows: of two runs, the one that is ahead stays ahead.
-fn passes(steps: f64, rows: f64, window: [f64; 3], drops_last: bool) -> f64 {
-    // A run that drops every partial window of too little data never ends a pass.
-    let a_pass = updates_a_pass(rows, window, drops_last).max(1.0);
+/// Whole numbers throughout, so that rounding cannot disturb the order: with a larger batch or more rows, a run that is
+/// ahead stays ahead. Divided by the rows it rises with every factor of the batch and falls with the rows.
+fn taken(steps: f64, rows: f64, window: [f64; 3], drops_last: bool) -> f64 {
+    let batch: f64 = window.iter().product();
     if drops_last {
-        return steps / a_pass;
+        return steps * batch;
     }
+    let a_pass = updates_a_pass(rows, window, false);
     let whole = (steps / a_pass).floor();
     let rest = steps - whole * a_pass;
-    whole + (rest * window.iter().product::<f64>() / rows).min(1.0)
+    whole * rows + (rest * batch).min(rows)
+}
+
+/// Passes that `steps` updates make. Where partial windows are dropped, a pass is over when no whole one is left.
+fn passes(steps: f64, rows: f64, window: [f64; 3], drops_last: bool) -> f64 {
+    if drops_last {
+        // A run with too little data for one batch never ends a pass.
+        return steps / updates_a_pass(rows, window, true).max(1.0);
+    }
+    taken(steps, rows, window, false) / rows
 }
 
 fn epochs(facts: &Facts) -> Derived {
@@ -414,18 +424,25 @@ fn samples(facts: &Facts) -> Derived {
     let Some(batch) = window(facts) else {
         return absent(facts, PerDevice);
     };
-    // More rows mean fewer short windows, so it rises with the rows as well.
     let sets = [
         (steps, true),
-        (rows, true),
         (batch.per_device, true),
         (batch.accumulation, true),
         (batch.copies, true),
     ];
-    values(
-        monotone(sets, |[s, n, p, a, c]| passes(s, n, [p, a, c], false) * n),
-        OVER_ROWS,
-    )
+    // It rises and falls with the rows, because the last update of a pass takes what is left; so a range of rows is only
+    // enclosed: an update takes at most a batch, and on the average of a pass at least half of one or all rows.
+    let most = monotone(sets, |[s, p, a, c]| s * p * a * c);
+    let set = most.and_then(|most| {
+        if rows.is_point() {
+            return monotone(sets, |[s, p, a, c]| taken(s, rows.lo(), [p, a, c], false));
+        }
+        if rows.lo() >= most.hi() {
+            return Some(most);
+        }
+        Interval::new((most.lo() / 2.0).min(steps.lo() * rows.lo()), most.hi())
+    });
+    values(set, OVER_ROWS)
 }
 
 /// Where every update is a whole batch: updates x batch. Both factors hold the batch, so a range is an enclosure only.
@@ -467,7 +484,8 @@ fn warmup_fraction(facts: &Facts) -> Derived {
         };
         return values(
             monotone([(steps, true), (all, false)], |[w, n]| {
-                if n > 0.0 { (w / n).min(1.0) } else { 0.0 }
+                // A run without updates never leaves its warmup.
+                if n > 0.0 { (w / n).min(1.0) } else { 1.0 }
             }),
             by,
         );

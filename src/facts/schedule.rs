@@ -99,8 +99,12 @@ impl Schedule {
             Warmup::Share(share) if share.is_point() => (share.lo() * updates.lo()).ceil(),
             _ => return None,
         };
-        if !updates.is_point() || updates.lo() < 1.0 {
+        if !updates.is_point() {
             return None;
+        }
+        if updates.lo() < 1.0 {
+            // No update, no rate.
+            return Interval::new(0.0, 0.0);
         }
         let factor = f(updates.lo(), warmup);
         peak.map_rising(|peak| peak * factor)

@@ -97,7 +97,7 @@ pub(super) fn explain(source: SourceId, text: &str, whole: Span, junk: Span, at_
         finding.instead = fixed.and_then(|fixed| accepted(&fixed));
         return finding;
     }
-    unexpected(source, text, whole, junk, at_top)
+    unexpected(source, text, whole, junk, rest, at_top)
 }
 
 /// The text up to the end of its first line, trailing space and comment taken off.
@@ -110,7 +110,12 @@ fn first_line(text: &str, span: Span) -> &str {
 /// The line, if the grammar takes it, in one piece.
 fn accepted(line: &str) -> Option<String> {
     let line = line.trim();
-    RiskParser::parse(Rule::alone, line).is_ok().then(|| line.to_owned())
+    let pairs = RiskParser::parse(Rule::alone, line).ok()?;
+    // The grammar takes any number; only one that is read as such may be offered.
+    pairs
+        .flatten()
+        .all(|pair| pair.as_rule() != Rule::number || number(pair.as_str()).is_ok())
+        .then(|| line.to_owned())
 }
 
 type Found = (Span, Option<String>);
@@ -377,12 +382,12 @@ fn tidy(line: &str) -> String {
 }
 
 /// What the grammar would have liked to see, where nothing better is known.
-fn unexpected(source: SourceId, text: &str, whole: Span, junk: Span, at_top: bool) -> Diagnostic {
+fn unexpected(source: SourceId, text: &str, whole: Span, junk: Span, rest: &str, at_top: bool) -> Diagnostic {
     let line = first_line(text, whole);
     let place = |span: Span| Place { source, span };
     let starter = words_of(line).next().map_or("", |(_, word)| word);
     if !STARTERS.contains(&starter) {
-        let word_end = line.find(char::is_whitespace).unwrap_or(line.len()).max(1);
+        let word_end = rest.find(char::is_whitespace).unwrap_or(rest.len()).max(1);
         let verbs = if at_top { one_of(STARTERS) } else { one_of(&["max", "min", "range", "allow", "require", "advise"]) };
         return Diagnostic::new(Code::Syntax, "no statement begins here")
             .at(place(clip(text, junk.start, junk.start + word_end)), "not understood")
@@ -448,7 +453,7 @@ const JOINTS: &[&str] = &[
 
 /// A span that ends inside the text and covers no line end.
 fn clip(text: &str, start: usize, end: usize) -> Span {
-    let end = end.min(text.len()).max(start);
+    let end = (end.min(text.len()).max(start)..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(start);
     let line_end = text.get(start..end).and_then(|slice| slice.find('\n'));
     Span::new(start, line_end.map_or(end, |at| start + at))
 }
