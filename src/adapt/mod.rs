@@ -1,26 +1,137 @@
-//! Run files to facts.
-use crate::diag::Diagnostic;
+//! Run files become facts.
+//!
+//! One file a dialect, each a table of keys with the facts they set and the framework's defaults. Knows how frameworks
+//! read their files; knows nothing of limits and judges nothing. It never fails on a file: what cannot be read is said
+//! in diagnostics, and a file that is no training run has no facts.
+
+mod detect;
+mod hf;
+mod keys;
+mod launch;
+mod llama_factory;
+mod llama_factory_v1;
+mod malformed;
+mod quantized;
+mod reader;
+mod refusals;
+mod scalar;
+mod screen;
+mod words;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+use crate::diag::{Code, Diagnostic, sort};
 use crate::facts::Facts;
-use crate::source::{SourceId, Sources};
+use crate::source::{Place, SourceFile, SourceId, Sources, Span};
+use detect::Kind;
+use reader::Run;
+
+/// The most bytes that a run file may have; callers refuse larger ones before they read them.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// The most findings that are kept of one file.
+const MAX_FINDINGS: usize = 100;
+
 /// What the command line says about the launch.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Launch {
-    /// Processes.
+    /// `--world-size`: training processes in all.
     pub world_size: Option<u32>,
-    /// Rows.
+    /// `--dataset-rows`: rows that one pass walks.
     pub dataset_rows: Option<u64>,
 }
+
 /// What a run file says.
 #[derive(Debug)]
 pub struct Read {
-    /// The facts.
+    /// What is known of the run; `None` when the file is no run that can be read.
     pub facts: Option<Facts>,
-    /// What is wrong.
+    /// What is wrong with the file, in the order of its lines.
     pub diagnostics: Vec<Diagnostic>,
 }
-/// The largest run file that is read, in bytes.
-pub const MAX_BYTES: usize = 1024 * 1024;
+
 /// Reads a run file.
-pub fn read(_: SourceId, _: &Sources, _: Launch) -> Read {
-    Read { facts: None, diagnostics: Vec::new() }
+pub fn read(source: SourceId, sources: &Sources, launch: Launch) -> Read {
+    let (facts, mut diagnostics) = facts_of(source, sources.get(source), launch);
+    sort(&mut diagnostics);
+    diagnostics.truncate(MAX_FINDINGS);
+    Read { facts, diagnostics }
+}
+
+fn facts_of(source: SourceId, file: &SourceFile, launch: Launch) -> (Option<Facts>, Vec<Diagnostic>) {
+    let text = file.text();
+    if text.len() > MAX_BYTES {
+        return (None, vec![too_large(source, file)]);
+    }
+    let parsed = yaml::parse(source, file);
+    let mut diagnostics = parsed.problems;
+    diagnostics.extend(screen::hidden_anywhere(source, text, parsed.root.is_none()));
+    let Some(root) = parsed.root else {
+        if diagnostics.is_empty() {
+            diagnostics.push(empty(source));
+        }
+        return (None, diagnostics);
+    };
+    let Some(map) = root.map().filter(|map| !map.entries.is_empty()) else {
+        diagnostics.push(no_mapping(Place {
+            source,
+            span: root.span,
+        }));
+        return (None, diagnostics);
+    };
+    diagnostics.extend(screen::screen(source, file, &root));
+    let run = match detect::kind(map) {
+        Kind::LlamaFactory => {
+            let mut run = Run::new(&llama_factory::DIALECT, source, file, map);
+            keys::check(&mut run, &keys::V0);
+            llama_factory::read(&mut run, launch);
+            run
+        }
+        Kind::LlamaFactoryV1 => {
+            let mut run = Run::new(&llama_factory_v1::DIALECT, source, file, map);
+            keys::check(&mut run, &keys::V1);
+            llama_factory_v1::read(&mut run, launch);
+            run
+        }
+        other => {
+            diagnostics.push(detect::refusal(source, map, other));
+            return (None, diagnostics);
+        }
+    };
+    diagnostics.extend(run.diagnostics);
+    (Some(run.facts), diagnostics)
+}
+
+fn too_large(source: SourceId, file: &SourceFile) -> Diagnostic {
+    let place = Place {
+        source,
+        span: Span::new(0, 0),
+    };
+    let message = format!(
+        "{} has {} bytes; a run file has at most {MAX_BYTES}",
+        file.name(),
+        file.text().len()
+    );
+    Diagnostic::new(Code::TooLarge, message)
+        .at(place, "")
+        .help("check that this is the file you meant")
+}
+
+fn empty(source: SourceId) -> Diagnostic {
+    let span = Span::new(0, 0);
+    Diagnostic::new(Code::NotARun, "this file holds nothing but comments and blanks")
+        .at(Place { source, span }, "")
+        .help("check that this is the file you meant, and that it was written completely")
+}
+
+fn no_mapping(place: Place) -> Diagnostic {
+    let place = Place {
+        span: Span::new(place.span.start, place.span.start),
+        ..place
+    };
+    Diagnostic::new(Code::NotARun, "a run file is `key: value` lines, and this is none")
+        .at(place, "here it starts")
+        .help("check that this is the file you meant")
 }

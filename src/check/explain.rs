@@ -146,7 +146,11 @@ impl Case<'_> {
                 }
                 Origin::Unknown { why, place: Some(place), .. } => finding = finding.at(*place, why.clone()),
                 Origin::Unknown { why, place: None, .. } => finding = finding.note(format!("{} is not known: {why}", self.facts.called(*input))),
-                origin => finding = with_default(finding, input.name(), &fact.key, origin),
+                Origin::Default { rule } => {
+                    let shown = fact.values.map_or(rule.clone(), |values| format!("{rule}, {}", set(input.domain(), values)));
+                    finding = with_default(finding, input.name(), &fact.key, &Origin::Default { rule: shown });
+                }
+                Origin::Flag(_) | Origin::Assumed(_) => {}
             }
         }
         finding = finding.at(line.place, "");
@@ -230,8 +234,12 @@ impl Case<'_> {
             .iter()
             .map(|input| self.facts.called(*input).to_owned())
             .collect();
+        let all_assumed = missing_of(self.facts, derived.inputs())
+            .iter()
+            .all(|input| matches!(self.facts.number(*input).map(|fact| &fact.origin), Some(Origin::Assumed(_))));
+        let assumed = if all_assumed { " assumed" } else { "" };
         match (repairs.first(), whatever.is_empty()) {
-            (Some(repair), false) => finding.help(format!("{supply}; or {repair}: it passes for every {}", whatever.join(" and "))),
+            (Some(repair), false) => finding.help(format!("{supply}; or {repair}: it passes for every {}{assumed}", whatever.join(" and "))),
             _ => finding.help(supply),
         }
     }

@@ -199,7 +199,8 @@ fn next_after(input: Input, value: f64) -> f64 {
     }
 }
 
-/// The value of a solution that is nearest to `current`, in as few digits as stay inside.
+/// The value of a solution that is nearest to `current`: a whole number where one will do, else in as few digits as stay
+/// inside.
 pub(super) fn nearest(runs: &[Interval], current: Finite) -> Option<Finite> {
     let distance = |value: f64| (value - current.get()).abs();
     let run = runs
@@ -209,8 +210,11 @@ pub(super) fn nearest(runs: &[Interval], current: Finite) -> Option<Finite> {
             near(a).total_cmp(&near(b))
         })?;
     let end = current.get().clamp(run.lo(), run.hi());
-    (2..17)
-        .filter_map(|digits| format!("{end:.digits$e}").parse::<f64>().ok())
+    let whole = Some(end.trunc()).filter(|whole| *whole >= 1.0);
+    whole
+        .into_iter()
+        .chain((1..17)
+        .filter_map(|digits| format!("{end:.digits$e}").parse::<f64>().ok()))
         .chain([end])
         .find(|short| run.lo() <= *short && *short <= run.hi())
         .and_then(Finite::new)

@@ -124,6 +124,7 @@ impl Diagnostic {
         match (&self.subject, self.severity) {
             (Some(subject), Severity::Advice) => format!("advice[{subject}]"),
             (Some(subject), _) => format!("{}[{subject}]", self.code.name()),
+            (None, Severity::Error) if self.code == Code::NotCovered => "open[not-covered]".to_owned(),
             (None, Severity::Error) => format!("error[{}]", self.code.name()),
             (None, Severity::Warning) => format!("warning[{}]", self.code.name()),
             (None, Severity::Advice) => format!("advice[{}]", self.code.name()),

@@ -54,6 +54,17 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> Strin
         text.push_str(line.trim_end());
         text.push('\n');
     }
+    let (note, help) = if style.color {
+        ("\u{1b}[36mnote\u{1b}[0m", "\u{1b}[36mhelp\u{1b}[0m")
+    } else {
+        ("note", "help")
+    };
+    for line in &diagnostic.notes {
+        text.push_str(&format!("  {note}: {line}\n"));
+    }
+    if let Some(step) = diagnostic.next_step() {
+        text.push_str(&format!("  {help}: {step}\n"));
+    }
     text
 }
 
@@ -101,12 +112,6 @@ impl miette::Diagnostic for Drawing<'_> {
             Severity::Warning => miette::Severity::Warning,
             Severity::Advice => miette::Severity::Advice,
         })
-    }
-
-    fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
-        let mut lines: Vec<String> = self.diagnostic.notes.clone();
-        lines.extend(self.diagnostic.next_step());
-        (!lines.is_empty()).then(|| Box::new(lines.join("\n")) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -162,7 +167,8 @@ impl SourceCode for Joined<'_> {
         let last = (file.line(end.saturating_sub(usize::from(end > start))) + context_after)
             .min(file.line_count());
         let from = file.line_span(first).start;
-        let to = file.line_span(last).end.max(end);
+        // With its line end, so that what would go behind the last character can be shown there.
+        let to = file.line_span(last + 1).start.max(end);
         let data = file
             .text()
             .as_bytes()

@@ -1,0 +1,353 @@
+//! Which framework a file was written for, and whether it trains at all.
+//!
+//! The first test that fits decides. The tests were written against the files that eleven frameworks ship; each looks
+//! for keys that only one of them has.
+
+use super::keys::{self, V0};
+use super::scalar::{Loader, Value, resolve};
+use super::yaml::Map;
+use crate::diag::{Code, Diagnostic};
+use crate::source::{Place, SourceId, Span};
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A run of LLaMA-Factory.
+    LlamaFactory,
+    /// A run of LLaMA-Factory's v1 trainers.
+    LlamaFactoryV1,
+    /// A run of a framework that we do not read; its name with an article, and the key that gave it away.
+    Other(&'static str, &'static str),
+    /// No run: what it does, what to check instead, and the key that gave it away.
+    NotARun(&'static str, &'static str, &'static str),
+    /// It has keys that a trainer would read, in a layout of its own.
+    Homemade,
+    /// It has nothing that a trainer would read.
+    Nothing,
+}
+
+/// What the file is that holds this mapping.
+pub(super) fn kind(map: &Map) -> Kind {
+    let tests = [
+        launcher, torchtune, nemo, litgpt, peft, unsloth, axolotl, llama_board, llama_factory, llama_factory_v1,
+        mlx, swift, trainer, bench,
+    ];
+    tests
+        .iter()
+        .find_map(|test| test(map))
+        .unwrap_or_else(|| if talks_of_training(map, 3) { Kind::Homemade } else { Kind::Nothing })
+}
+
+/// The diagnostic for a file that we do not read.
+pub(super) fn refusal(source: SourceId, map: &Map, kind: Kind) -> Diagnostic {
+    let first = map.entries.first().map_or(Span::new(0, 0), |entry| entry.key.span);
+    let at = |key: &str| {
+        let span = map.get(key).map_or(first, |entry| entry.key.span);
+        Place { source, span }
+    };
+    const READS: &str = "ftrisk reads LLaMA-Factory's run files so far";
+    match kind {
+        Kind::Other(name, key) => Diagnostic::new(
+            Code::UnknownFormat,
+            format!("this looks like {name} run file; {READS}"),
+        )
+        .at(at(key), format!("a key of {}", name.split_once(' ').map_or(name, |(_, name)| name)))
+        .help("check a LLaMA-Factory run file"),
+        Kind::NotARun(does, instead, key) => Diagnostic::new(Code::NotARun, format!("this file trains nothing: {does}"))
+            .at(at(key), "this key says so")
+            .help(instead),
+        Kind::Homemade => Diagnostic::new(
+            Code::UnknownFormat,
+            format!("the keys are of no framework that ftrisk knows; {READS}"),
+        )
+        .at(Place { source, span: first }, "the file starts here")
+        .help("check the file that the framework's own command takes"),
+        Kind::Nothing | Kind::LlamaFactory | Kind::LlamaFactoryV1 => {
+            Diagnostic::new(Code::NotARun, "this file trains nothing: no trainer reads any of its keys")
+                .at(Place { source, span: first }, "the file starts here")
+                .help("check that this is the file you meant")
+        }
+    }
+}
+
+fn launcher(map: &Map) -> Option<Kind> {
+    let accelerate = Kind::NotARun(
+        "it tells accelerate how to launch processes",
+        "check the run file that is launched; `num_processes` is what --world-size takes",
+        if map.get("compute_environment").is_some() { "compute_environment" } else { "distributed_type" },
+    );
+    let beside = ["num_processes", "mixed_precision", "num_machines", "fsdp_config", "deepspeed_config"];
+    let is_accelerate = map.get("compute_environment").is_some()
+        || (map.get("distributed_type").is_some() && map.has_any(&beside));
+    let is_deepspeed = ["zero_optimization", "train_micro_batch_size_per_gpu"]
+        .into_iter()
+        .find(|key| map.get(key).is_some());
+    if is_accelerate {
+        return Some(accelerate);
+    }
+    is_deepspeed.map(|key| {
+        Kind::NotARun(
+            "it configures DeepSpeed",
+            "check the run file whose `deepspeed` key names it",
+            key,
+        )
+    })
+}
+
+/// A child mapping that has `key`.
+fn child_with<'m>(map: &'m Map, key: &str) -> Option<&'m str> {
+    map.entries
+        .iter()
+        .find(|entry| entry.value.map().is_some_and(|child| child.get(key).is_some()))
+        .map(|entry| entry.name())
+}
+
+fn torchtune(map: &Map) -> Option<Kind> {
+    child_with(map, "_component_")?;
+    let trains = map.get("optimizer").is_some() && map.get("dataset").is_some();
+    Some(if trains {
+        Kind::Other("a torchtune", "optimizer")
+    } else {
+        Kind::NotARun(
+            "it is a torchtune recipe without an optimizer or a data set",
+            "check the recipe that trains",
+            "model",
+        )
+    })
+}
+
+fn nemo(map: &Map) -> Option<Kind> {
+    let targets = map.entries.iter().any(|entry| {
+        let target = entry.value.map().and_then(|child| child.get("_target_"));
+        target
+            .and_then(|target| target.value.scalar())
+            .is_some_and(|target| target.text.starts_with("nemo_automodel"))
+    });
+    let is_recipe = map.get("recipe").is_some() && map.has_any(&["dist_env", "distributed", "recipe_args"]);
+    let is_nemo = map.get("step_scheduler").is_some() || targets || is_recipe;
+    is_nemo.then_some(Kind::Other("a NeMo Automodel", "step_scheduler"))
+}
+
+fn litgpt(map: &Map) -> Option<Kind> {
+    let train = map.map("train")?;
+    let is_litgpt = train.has_any(&["global_batch_size", "micro_batch_size"]) && map.map("eval").is_some();
+    is_litgpt.then_some(Kind::Other("a LitGPT", "train"))
+}
+
+fn peft(map: &Map) -> Option<Kind> {
+    map.get("peft_type")?;
+    Some(Kind::NotARun(
+        "it describes an adapter that PEFT has saved or will make",
+        "check the run file that trains the adapter",
+        "peft_type",
+    ))
+}
+
+fn unsloth(map: &Map) -> Option<Kind> {
+    map.map("training")?;
+    let is_unsloth = map.map("lora").is_some() || map.get("model").is_some_and(|model| model.value.scalar().is_some());
+    is_unsloth.then_some(Kind::Other("an Unsloth", "training"))
+}
+
+fn axolotl(map: &Map) -> Option<Kind> {
+    map.get("base_model")?;
+    let beside = [
+        "micro_batch_size", "sequence_len", "datasets", "adapter", "val_set_size", "lora_target_linear",
+        "sample_packing", "rl", "pretraining_dataset", "num_epochs", "plugins",
+    ];
+    map.has_any(&beside).then_some(Kind::Other("an Axolotl", "base_model"))
+}
+
+fn llama_board(map: &Map) -> Option<Kind> {
+    let saved = map
+        .entries
+        .iter()
+        .any(|entry| entry.name().starts_with("top.") || entry.name().starts_with("train."));
+    let is_board = saved || (map.get("path_dict").is_some() && map.get("last_model").is_some());
+    is_board.then_some(Kind::NotARun(
+        "it is what LlamaBoard saves of its own forms",
+        "export the run file with LlamaBoard's preview, or check the training_args.yaml of the run",
+        "path_dict",
+    ))
+}
+
+/// Keys of LLaMA-Factory that no other framework has beside `model_name_or_path`.
+const LLAMA_FACTORY: &[&str] = &[
+    "finetuning_type", "cutoff_len", "lora_target", "lora_rank", "infer_backend", "export_dir", "quantization_method",
+    "dataset_dir", "pref_loss", "max_samples", "template",
+];
+const STAGES: &[&str] = &["pt", "sft", "rm", "ppo", "dpo", "kto"];
+
+fn llama_factory(map: &Map) -> Option<Kind> {
+    map.get("model_name_or_path")?;
+    let has_stage = map
+        .get("stage")
+        .and_then(|entry| entry.value.scalar())
+        .is_some_and(|stage| STAGES.contains(&&*stage.text));
+    if !has_stage && !map.has_any(LLAMA_FACTORY) {
+        return None;
+    }
+    let known = map.entries.iter().filter(|entry| V0.contains_key(entry.name())).count();
+    if known * 2 < map.entries.len() {
+        // Most keys are none of LLaMA-Factory's: somebody's own layout that borrows some of its names.
+        return Some(Kind::Homemade);
+    }
+    Some(llama_factory_task(map))
+}
+
+/// What LLaMA-Factory would do with the file.
+fn llama_factory_task(map: &Map) -> Kind {
+    if is_true(map, "do_train") {
+        return Kind::LlamaFactory;
+    }
+    let is_off = map
+        .get("do_train")
+        .and_then(|entry| entry.value.scalar())
+        .is_some_and(|scalar| scalar.is_plain && resolve(&scalar.text, Loader::OmegaConf) == Value::Bool(false));
+    for key in ["do_predict", "do_eval", "predict_with_generate"] {
+        if is_true(map, key) {
+            return Kind::NotARun(
+                "it evaluates or predicts, and do_train is not true",
+                "check the run file that trained the model",
+                key,
+            );
+        }
+    }
+    if is_off {
+        return Kind::NotARun(
+            "do_train is false",
+            "write do_train: true, or check the run file that trains",
+            "do_train",
+        );
+    }
+    let trains = map.entries.iter().any(|entry| keys::is_of_training(entry.name()));
+    if trains {
+        return Kind::LlamaFactory;
+    }
+    if map.get("export_dir").is_some() {
+        return Kind::NotARun(
+            "it merges an adapter into its model or exports one",
+            "check the run file that trained the adapter",
+            "export_dir",
+        );
+    }
+    let key = if map.get("infer_backend").is_some() { "infer_backend" } else { "model_name_or_path" };
+    Kind::NotARun(
+        "it loads a model to talk to it",
+        "check the run file that trained the model",
+        key,
+    )
+}
+
+/// Whether the framework takes the value for true: any text in quotes is.
+fn is_true(map: &Map, key: &str) -> bool {
+    let scalar = map.get(key).and_then(|entry| entry.value.scalar());
+    scalar.is_some_and(|scalar| match resolve(&scalar.text, Loader::OmegaConf) {
+        _ if !scalar.is_plain => !scalar.text.is_empty(),
+        Value::Bool(value) => value,
+        Value::Int(value) => value != 0,
+        Value::Text => true,
+        Value::Null | Value::Float(_) => false,
+    })
+}
+
+fn llama_factory_v1(map: &Map) -> Option<Kind> {
+    map.get("model").filter(|model| model.value.scalar().is_some())?;
+    let plugins = ["peft_config", "dist_config", "quant_config", "optim_config", "init_config", "kernel_config"];
+    let has_plugin = plugins
+        .iter()
+        .any(|key| map.map(key).is_some_and(|plugin| plugin.get("name").is_some()));
+    let is_v1 = has_plugin || map.has_any(&["model_class", "sample_backend", "train_dataset", "batching_strategy"]);
+    if !is_v1 {
+        return None;
+    }
+    let merges = map.map("peft_config").is_some_and(|peft| peft.get("export_dir").is_some());
+    Some(match (map.get("train_dataset").is_some(), merges) {
+        (true, _) => Kind::LlamaFactoryV1,
+        (false, true) => Kind::NotARun(
+            "it merges an adapter into its model",
+            "check the run file that trained the adapter",
+            "peft_config",
+        ),
+        (false, false) => Kind::NotARun(
+            "it names no train_dataset",
+            "check the run file that trains, or add its train_dataset",
+            "model",
+        ),
+    })
+}
+
+fn mlx(map: &Map) -> Option<Kind> {
+    let key = ["iters", "lora_parameters", "fine_tune_type", "adapter_path"]
+        .into_iter()
+        .find(|key| map.get(key).is_some())?;
+    if !map.has_any(&["model", "data"]) {
+        return None;
+    }
+    Some(if key == "adapter_path" && !is_trained(map) {
+        Kind::NotARun(
+            "it names an mlx-lm adapter and nothing to train it with",
+            "check the run file that trains the adapter",
+            key,
+        )
+    } else {
+        Kind::Other("an mlx-lm", key)
+    })
+}
+
+fn is_trained(map: &Map) -> bool {
+    talks_of_training(map, 1) || map.has_any(&["iters", "train", "data"])
+}
+
+fn swift(map: &Map) -> Option<Kind> {
+    if map.get("model_name_or_path").is_some() {
+        return None;
+    }
+    let marks = [
+        "tuner_type", "train_type", "rlhf_type", "split_dataset_ratio", "lora_rank", "sft_type", "mcore_model",
+        "tensor_model_parallel_size", "vit_lr", "external_plugins",
+    ];
+    let key = marks.into_iter().find(|key| map.get(key).is_some())?;
+    let has_data = map.has_any(&["dataset", "cached_dataset"]);
+    let names_model = map.has_any(&["model", "load", "mcore_model", "adapters"]);
+    if !has_data && !names_model {
+        return None;
+    }
+    Some(if has_data {
+        Kind::Other("an ms-swift", key)
+    } else {
+        Kind::NotARun("it names no data set", "check the run file that trains", key)
+    })
+}
+
+fn trainer(map: &Map) -> Option<Kind> {
+    let mut names = map.entries.iter().filter(|entry| keys::is_of_training(entry.name()));
+    names.next()?;
+    names.next()?;
+    let key = ["learning_rate", "num_train_epochs", "per_device_train_batch_size", "output_dir"]
+        .into_iter()
+        .find(|key| map.get(key).is_some())
+        .unwrap_or("learning_rate");
+    Some(Kind::Other("a TRL or transformers", key))
+}
+
+fn bench(map: &Map) -> Option<Kind> {
+    let key = ["optimizer_kwargs", "optimizer_type"].into_iter().find(|key| map.get(key).is_some())?;
+    Some(Kind::Other("a PEFT benchmark", key))
+}
+
+/// Names that a file which trains cannot do without, in whatever layout.
+const RISK: &[&str] = &[
+    "learning_rate", "lr", "num_epochs", "num_train_epochs", "epochs", "max_steps", "batch_size",
+    "per_device_train_batch_size", "micro_batch_size", "global_batch_size", "gradient_accumulation_steps", "lora_rank",
+    "lora_r", "lora_alpha", "use_lora", "use_qlora", "lora_dropout", "target_modules", "weight_decay",
+    "warmup_ratio", "warmup_steps", "lr_scheduler", "lr_scheduler_type", "max_seq_len", "max_seq_length", "optim",
+];
+
+/// Whether at least `least` such names occur at the top or one level below.
+fn talks_of_training(map: &Map, least: usize) -> bool {
+    let of = |map: &Map| map.entries.iter().filter(|entry| RISK.contains(&entry.name())).count();
+    let nested: usize = map.entries.iter().filter_map(|entry| entry.value.map()).map(of).sum();
+    of(map) + nested >= least
+}
+

@@ -1,0 +1,66 @@
+//! Words that every framework on top of the Hugging Face trainer shares, with ours beside them.
+
+/// `optim`, as transformers 5.8 spells it.
+pub(super) const OPTIMIZERS: &[(&str, &str)] = &[
+    ("adamw_torch", "adamw"),
+    ("adamw_torch_fused", "adamw"),
+    ("adamw_torch_xla", "adamw"),
+    ("adamw_torch_npu_fused", "adamw"),
+    ("adamw_apex_fused", "adamw"),
+    ("adamw_anyprecision", "adamw"),
+    ("adamw_bnb_8bit", "adamw_8bit"),
+    ("adamw_8bit", "adamw_8bit"),
+    ("adamw_torch_8bit", "adamw_8bit"),
+    ("adamw_torch_4bit", "other"),
+    ("paged_adamw_32bit", "paged_adamw"),
+    ("paged_adamw_8bit", "paged_adamw_8bit"),
+    ("adafactor", "adafactor"),
+    ("lion_32bit", "lion"),
+    ("lion_8bit", "lion"),
+    ("paged_lion_32bit", "lion"),
+    ("paged_lion_8bit", "lion"),
+    ("sgd", "sgd"),
+    ("galore_adamw", "galore"),
+    ("galore_adamw_8bit", "galore"),
+    ("galore_adafactor", "galore"),
+    ("galore_adamw_layerwise", "galore"),
+    ("galore_adamw_8bit_layerwise", "galore"),
+    ("galore_adafactor_layerwise", "galore"),
+    ("apollo_adamw", "apollo"),
+    ("apollo_adamw_layerwise", "apollo"),
+    ("adagrad", "other"),
+    ("ademamix", "other"),
+    ("ademamix_8bit", "other"),
+    ("paged_ademamix_32bit", "other"),
+    ("paged_ademamix_8bit", "other"),
+    ("rmsprop", "other"),
+    ("rmsprop_bnb", "other"),
+    ("rmsprop_bnb_8bit", "other"),
+    ("rmsprop_bnb_32bit", "other"),
+    ("lomo", "other"),
+    ("adalomo", "other"),
+    ("grokadamw", "other"),
+    ("schedule_free_radam", "other"),
+    ("schedule_free_adamw", "other"),
+    ("schedule_free_sgd", "other"),
+    ("stable_adamw", "other"),
+];
+
+/// `lr_scheduler_type`, as transformers 5.8 spells it.
+pub(super) const SCHEDULERS: &[(&str, &str)] = &[
+    ("linear", "linear"),
+    ("cosine", "cosine"),
+    ("cosine_with_restarts", "cosine_with_restarts"),
+    ("polynomial", "polynomial"),
+    ("constant", "constant"),
+    ("constant_with_warmup", "constant_with_warmup"),
+    ("inverse_sqrt", "inverse_sqrt"),
+    ("reduce_lr_on_plateau", "reduce_lr_on_plateau"),
+    ("cosine_with_min_lr", "cosine_with_min_lr"),
+    ("cosine_warmup_with_min_lr", "other"),
+    ("warmup_stable_decay", "warmup_stable_decay"),
+    ("greedy", "other"),
+];
+
+/// `eval_strategy`: whether held-out data are read while the run trains.
+pub(super) const STRATEGIES: &[(&str, &str)] = &[("no", "no"), ("steps", "steps"), ("epoch", "epoch")];

@@ -1,0 +1,457 @@
+//! LLaMA-Factory's run files, as its own trainers read them.
+//!
+//! Read against commit ff6d4d12 with transformers 5.8 (and 4.55 to 4.57 where they differ). Values are passed on as the
+//! loader made them: nothing is converted, so a quoted number is text and `null` is a value.
+
+use super::hf::{OPTIMIZERS, SCHEDULERS, STRATEGIES};
+use super::reader::Missing::{Absent, Is};
+use super::reader::Takes::{Real, Whole};
+use super::reader::{Ask, Dialect, Null, Row, Run, Said, by_default, point, row, unknown};
+use super::scalar::Loader;
+use super::{Launch, launch, quantized, refusals};
+use crate::diag::{Code, Diagnostic, Severity};
+use crate::facts::Input::{
+    Accumulation, Alpha, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSamples, MaxSteps,
+    MinLearningRate, ModelParallel, PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength, WarmupRatio,
+    WarmupSteps, WeightDecay,
+};
+use crate::facts::{Origin, Words};
+use crate::quantity::{Category, Domain, Interval};
+
+/// How LLaMA-Factory reads run files.
+pub(super) static DIALECT: Dialect = Dialect {
+    framework: "LLaMA-Factory",
+    launcher: "llamafactory-cli",
+    loader: Loader::OmegaConf,
+    default: "LLaMA-Factory's default",
+    nested_text_is_read: false,
+    order: &[
+        "model_name_or_path", "model_revision", "adapter_name_or_path", "create_new_adapter", "quantization_bit",
+        "quantization_method", "trust_remote_code", "stage", "do_train", "finetuning_type", "lora_rank", "lora_alpha",
+        "lora_dropout", "lora_target", "use_rslora", "use_dora", "loraplus_lr_ratio", "oft_target", "use_galore",
+        "use_apollo", "use_badam", "use_adam_mini", "use_muon", "pref_beta", "pref_loss", "deepspeed", "dataset",
+        "dataset_dir", "template", "cutoff_len", "packing", "neat_packing", "streaming", "max_samples",
+        "preprocessing_num_workers", "output_dir", "logging_steps", "save_steps", "overwrite_output_dir", "report_to",
+        "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate", "num_train_epochs", "max_steps",
+        "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_ratio", "warmup_steps", "optim", "weight_decay",
+        "max_grad_norm", "seed", "bf16", "ddp_timeout", "eval_dataset", "val_size", "eval_strategy", "eval_steps",
+        "tensor_model_parallel_size",
+    ],
+};
+
+/// Numbers that every run has.
+const ALWAYS: &[Row] = &[
+    row("per_device_train_batch_size", PerDevice, Whole, Is(8.0)),
+    row("gradient_accumulation_steps", Accumulation, Whole, Is(1.0)),
+    row("learning_rate", LearningRate, Real, Is(5e-5)),
+    row("num_train_epochs", Epochs, Real, Is(3.0)),
+    row("weight_decay", WeightDecay, Real, Is(0.0)),
+    row("max_grad_norm", ClipNorm, Real, Is(1.0)),
+    row("seed", Seed, Whole, Is(42.0)),
+    row("max_samples", MaxSamples, Whole, Absent("no max_samples is written: every row is used")).or_null(),
+];
+
+/// Numbers of LoRA.
+const LORA: &[Row] = &[
+    row("lora_rank", Rank, Whole, Is(8.0)),
+    row("loraplus_lr_ratio", LoraPlusRatio, Real, Absent("no loraplus_lr_ratio is written: A and B learn at one rate")).or_null(),
+];
+
+/// `lora_alpha`; without it the rank decides.
+const ALPHA: Row = row("lora_alpha", Alpha, Real, Absent("")).or_null();
+/// The pull towards the reference model in preference tuning.
+const BETA: Row = row("pref_beta", PreferenceBeta, Real, Is(0.1));
+const WARMUP_RATIO: Row = row("warmup_ratio", WarmupRatio, Real, Is(0.0)).or_null();
+const WARMUP_STEPS: Row = row("warmup_steps", WarmupSteps, Real, Is(0.0));
+const CUTOFF: Row = row("cutoff_len", SequenceLength, Whole, Is(2048.0));
+
+const STAGES: &[(&str, &str)] =
+    &[("pt", "pt"), ("sft", "sft"), ("rm", "rm"), ("ppo", "ppo"), ("dpo", "dpo"), ("kto", "kto")];
+/// `pref_loss`, and the stage that it makes of `dpo`.
+const LOSSES: &[(&str, &str)] = &[
+    ("sigmoid", "dpo"),
+    ("hinge", "dpo"),
+    ("ipo", "ipo"),
+    ("kto_pair", "dpo"),
+    ("orpo", "orpo"),
+    ("simpo", "simpo"),
+];
+const METHODS: &[(&str, &str)] = &[("lora", "lora"), ("oft", "oft"), ("freeze", "freeze"), ("full", "full")];
+/// Switches that put another optimizer in the place of `optim`; the first that is on wins.
+const OVERRIDES: &[(&str, &str)] = &[
+    ("use_galore", "galore"),
+    ("use_apollo", "apollo"),
+    // LoRA+ comes here: it keeps `optim` and looks at nothing below.
+    ("use_badam", "badam"),
+    ("use_adam_mini", "adam_mini"),
+    ("use_muon", "muon"),
+];
+
+/// Reads a run file of LLaMA-Factory.
+pub(super) fn read(run: &mut Run<'_>, launch: Launch) {
+    told_to_train(run);
+    let stage = stage(run);
+    let method = method(run);
+    data(run, stage, launch);
+    run.numbers(ALWAYS);
+    batch(run);
+    max_steps(run);
+    adapter(run, method);
+    match stage {
+        Some("dpo" | "ipo" | "orpo" | "simpo" | "kto") | None => run.numbers(&[BETA]),
+        Some("ppo") => run.absent(PreferenceBeta, "pref_beta", "PPO steers by ppo_target, not by pref_beta"),
+        Some(_) => run.absent(PreferenceBeta, "pref_beta", "only preference tuning has a preference beta"),
+    }
+    schedule(run);
+    optimizer(run);
+    parallel(run);
+    presence(run);
+    refusals::report(run, method);
+    refusals::loader_text(run);
+}
+
+/// `do_train` may also come from the command line, so a file without it is judged as the run it describes.
+fn told_to_train(run: &mut Run<'_>) {
+    if run.switch("do_train") == Said::Nothing
+        && let Some(goes) = run.key("do_train").goes
+    {
+        let diagnostic = Diagnostic::new(Code::NotARun, "do_train is not written: as it stands the file trains nothing")
+            .weighing(Severity::Warning)
+            .at(goes, "it would go here")
+            .help("add the line")
+            .instead("do_train: true");
+        run.diagnostics.push(diagnostic);
+    }
+}
+
+fn stage(run: &mut Run<'_>) -> Option<&'static str> {
+    let said = run.word("stage", STAGES);
+    let (mut stage, mut origin) = said.or_default("sft", DIALECT.default);
+    let mut key = "stage";
+    let loss = run.word("pref_loss", LOSSES);
+    if stage == Some("dpo") {
+        match loss {
+            Said::Value(word, place) if word != "dpo" => (stage, origin, key) = (Some(word), Origin::Given(place), "pref_loss"),
+            Said::Unclear(why) => (stage, origin, key) = (None, why, "pref_loss"),
+            _ => {}
+        }
+    }
+    run.tell(Category::Stage, key, one(stage), origin);
+    stage
+}
+
+fn one(word: Option<&str>) -> Words {
+    word.map_or(Words::Unknown, |word| Words::One(word.to_owned()))
+}
+
+fn text(run: &mut Run<'_>, category: Category, key: &str, default: &str, rule: &str) {
+    let (word, origin) = run.text(key).or_default(default.to_owned(), rule);
+    run.tell(category, key, word.map_or(Words::Unknown, Words::One), origin);
+}
+
+/// The tuning method, and with it the model and how it is quantised.
+fn method(run: &mut Run<'_>) -> Option<&'static str> {
+    text(run, Category::Model, "model_name_or_path", "", "");
+    text(run, Category::ModelRevision, "model_revision", "main", DIALECT.default);
+    let base = quantized::base(run);
+    let (word, mut origin) = run.word("finetuning_type", METHODS).or_default("lora", DIALECT.default);
+    let (mut method, mut key) = (word, "finetuning_type");
+    if word == Some("lora") {
+        match run.switch("use_dora") {
+            Said::Value(true, place) => (method, origin, key) = (Some("dora"), Origin::Given(place), "use_dora"),
+            Said::Unclear(why) => (method, origin, key) = (None, why, "use_dora"),
+            _ => match (base.word, base.origin) {
+                (None, why) => (method, origin, key) = (None, why, base.key),
+                (Some("none"), _) => {}
+                (Some(_), given) => (method, origin, key) = (Some("qlora"), given, base.key),
+            },
+        }
+    }
+    run.tell(Category::Method, key, one(method), origin);
+    method
+}
+
+/// The data sets, and how many rows of them a pass walks.
+fn data(run: &mut Run<'_>, stage: Option<&str>, launch: Launch) {
+    let dataset = run.list("dataset");
+    let sets = dataset.given().map(Vec::len);
+    let (words, origin) = match dataset {
+        Said::Value(names, place) => (Words::Set(names), Origin::Given(place)),
+        Said::Unclear(origin) => (Words::Unknown, origin),
+        Said::Nothing => (Words::Unknown, unknown("the run file names no data set", "write `dataset`", None)),
+    };
+    run.tell(Category::Dataset, "dataset", words, origin);
+    let (words, origin) = match run.text("template") {
+        Said::Value(name, place) => (Words::One(name), Origin::Given(place)),
+        Said::Unclear(origin) => (Words::Unknown, origin),
+        Said::Nothing => {
+            let why = "without `template` the tokenizer's own chat template is used";
+            (Words::Unknown, unknown(why, "write `template`", None))
+        }
+    };
+    run.tell(Category::Template, "template", words, origin);
+    launch::world(run, launch, "LLaMA-Factory uses every GPU it sees");
+    let asked = packing(run);
+    let packs = match (asked, stage) {
+        (None, _) => None,
+        (Some(asked), Some(stage)) => Some(matches!((stage, asked), ("pt", None | Some(true)) | ("sft", Some(true)))),
+        (Some(asked), None) => (asked == Some(false)).then_some(false),
+    };
+    launch::rows(run, launch, sets, packs, stage);
+    sequence_length(run, asked == Some(Some(true)));
+}
+
+/// What the file says about packing; the outer `None` when that is not clear.
+fn packing(run: &mut Run<'_>) -> Option<Option<bool>> {
+    match (run.switch("neat_packing"), run.switch("packing")) {
+        (Said::Value(true, _), _) => Some(Some(true)),
+        (Said::Unclear(_), _) | (_, Said::Unclear(_)) => None,
+        (_, said) => Some(said.given().copied()),
+    }
+}
+
+/// A sequence is one token shorter where packing is asked for.
+fn sequence_length(run: &mut Run<'_>, is_packed: bool) {
+    match (run.asked(&CUTOFF), is_packed) {
+        (Said::Nothing, true) => {
+            let origin = by_default("LLaMA-Factory's default, less one token for packing");
+            run.fact(SequenceLength, "cutoff_len", point(2047.0), origin);
+        }
+        (said, true) => run.set(&CUTOFF, said.map(|length| (length - 1.0).max(1.0))),
+        (said, false) => run.set(&CUTOFF, said),
+    }
+}
+
+fn batch(run: &mut Run<'_>) {
+    run.absent(GlobalBatch, "per_device_train_batch_size", "LLaMA-Factory counts batches per device");
+    if let Said::Value(true, place) = run.switch("auto_find_batch_size") {
+        let most = run.facts.values(PerDevice).map_or(f64::MAX, Interval::hi);
+        let why = "auto_find_batch_size makes the batch smaller until it fits into memory";
+        let origin = unknown(why, "write auto_find_batch_size: false", Some(place));
+        run.fact(PerDevice, "per_device_train_batch_size", Interval::new(1.0, most), origin);
+    }
+}
+
+/// `max_steps` wins over epochs when it is above 0; 0 is noticed only after the first update; below 0 is unset.
+fn max_steps(run: &mut Run<'_>) {
+    const ANY: Domain = Domain::integers(-9_007_199_254_740_992.0, 9_007_199_254_740_992.0);
+    const KEY: &str = "max_steps";
+    let said = run.number(&Ask { key: KEY, takes: Whole, domain: ANY, null: Null::Refused, usual: Some(-1.0) });
+    match said {
+        Said::Value(steps, place) if steps > 0.0 => run.fact(MaxSteps, KEY, point(steps), Origin::Given(place)),
+        Said::Value(0.0, _) => run.fact(MaxSteps, KEY, point(1.0), by_default("max_steps: 0 stops after the first update")),
+        Said::Unclear(origin) => run.fact(MaxSteps, KEY, Some(MaxSteps.domain().interval), origin),
+        Said::Value(..) | Said::Nothing => run.absent(MaxSteps, KEY, "no max_steps is written: num_train_epochs decides"),
+    }
+}
+
+/// Rank, alpha and targets of the adapter, where there is one.
+fn adapter(run: &mut Run<'_>, method: Option<&str>) {
+    let phrase = match method {
+        Some("full") => "full fine-tuning",
+        Some("freeze") => "freeze tuning",
+        Some("oft") => "OFT",
+        _ => {
+            run.numbers(LORA);
+            rank_stabilised(run);
+            alpha(run);
+            targets(run, "lora_target");
+            continued(run);
+            return;
+        }
+    };
+    for (fact, key) in [(Rank, "lora_rank"), (Alpha, "lora_alpha"), (RankStabilised, "use_rslora"), (LoraPlusRatio, "loraplus_lr_ratio")] {
+        run.absent(fact, key, format!("{phrase} has no {}", fact.name()));
+    }
+    if method == Some("oft") {
+        targets(run, "oft_target");
+    } else {
+        let origin = by_default(format!("{phrase} has no adapter"));
+        run.tell(Category::LoraTargets, "lora_target", Words::Absent, origin);
+    }
+}
+
+fn rank_stabilised(run: &mut Run<'_>) {
+    let said = run.switch("use_rslora").map(|on| f64::from(u8::from(on)));
+    run.set(&row("use_rslora", RankStabilised, Whole, Is(0.0)), said);
+}
+
+fn alpha(run: &mut Run<'_>) {
+    match run.asked(&ALPHA) {
+        // Python's `or`: 0 is as good as nothing.
+        Said::Nothing | Said::Value(0.0, _) => {
+            let twice = run.facts.values(Rank).and_then(|rank| rank.map_rising(|rank| 2.0 * rank));
+            let origin = match run.facts.number(Rank).map(|rank| &rank.origin) {
+                Some(Origin::Unknown { supply, place, .. }) => {
+                    unknown("it is 2 × lora_rank, which is not known", supply.clone(), *place)
+                }
+                _ => by_default("2 × lora_rank by LLaMA-Factory's default"),
+            };
+            run.fact(Alpha, "lora_alpha", twice, origin);
+        }
+        said => run.set(&ALPHA, said),
+    }
+}
+
+fn targets(run: &mut Run<'_>, key: &str) {
+    let (words, origin) = run.list(key).or_default(vec!["all".into()], DIALECT.default);
+    run.tell(Category::LoraTargets, key, words.map_or(Words::Unknown, Words::Set), origin);
+}
+
+/// An adapter that is trained on keeps its own shape, whatever the file says.
+fn continued(run: &mut Run<'_>) {
+    let starts_anew = matches!(run.switch("create_new_adapter"), Said::Value(true, _));
+    let (Said::Value(_, place), false) = (run.text("adapter_name_or_path"), starts_anew) else {
+        return;
+    };
+    let why = "the adapter of adapter_name_or_path is trained on, with its own rank, alpha and targets";
+    let origin = unknown(
+        why,
+        "write create_new_adapter: true, or look into that adapter's adapter_config.json",
+        Some(place),
+    );
+    for (fact, key) in [(Rank, "lora_rank"), (Alpha, "lora_alpha"), (RankStabilised, "use_rslora")] {
+        run.fact(fact, key, Some(fact.domain().interval), origin.clone());
+    }
+    run.tell(Category::LoraTargets, "lora_target", Words::Unknown, origin);
+}
+
+/// The schedule and its warm-up.
+fn schedule(run: &mut Run<'_>) {
+    const KEY: &str = "lr_scheduler_type";
+    let (word, origin) = run.word(KEY, SCHEDULERS).or_default("linear", DIALECT.default);
+    run.tell(Category::Scheduler, KEY, one(word), origin);
+    floor(run, word);
+    let (ratio, steps) = (run.asked(&WARMUP_RATIO), run.asked(&WARMUP_STEPS));
+    if let Some("constant" | "reduce_lr_on_plateau") = word {
+        let rule = format!("{} never warms up", word.unwrap_or_default());
+        run.fact(WarmupRatio, "warmup_ratio", point(0.0), by_default(rule.clone()));
+        run.fact(WarmupSteps, "warmup_steps", point(0.0), by_default(rule));
+        return;
+    }
+    match (ratio, steps) {
+        // Older versions of transformers take the steps, newer ones the ratio.
+        (Said::Value(ratio, place), Said::Value(steps, _)) if steps > 0.0 && steps != ratio => {
+            let why = "warmup_ratio and warmup_steps are both written, and which one wins depends on the version of transformers";
+            let origin = unknown(why, "write only one of them", Some(place));
+            run.fact(WarmupRatio, "warmup_ratio", Some(WarmupRatio.domain().interval), origin.clone());
+            run.fact(WarmupSteps, "warmup_steps", Some(WarmupSteps.domain().interval), origin);
+        }
+        // Below 1 it is a share of all updates, under the other name.
+        (Said::Nothing, Said::Value(share, place)) if share > 0.0 && share < 1.0 => {
+            run.fact(WarmupRatio, "warmup_steps", point(share), Origin::Given(place));
+            run.fact(WarmupSteps, "warmup_steps", point(0.0), by_default("below 1 it is a share of all updates"));
+        }
+        (ratio, steps) => {
+            run.set(&WARMUP_RATIO, ratio);
+            run.set(&WARMUP_STEPS, steps.map(f64::floor));
+        }
+    }
+}
+
+/// The lowest rate of a schedule that has one.
+fn floor(run: &mut Run<'_>, scheduler: Option<&str>) {
+    const KEY: &str = "lr_scheduler_kwargs.min_lr";
+    let ask = Ask { key: KEY, takes: Real, domain: MinLearningRate.domain(), null: Null::IsDefault, usual: None };
+    let share = Ask { key: "lr_scheduler_kwargs.min_lr_rate", domain: Domain::RATIO, ..ask };
+    let (rate, share) = (run.number(&ask), run.number(&share));
+    match (scheduler, rate, share, run.facts.values(LearningRate)) {
+        (Some("cosine_with_min_lr" | "other"), Said::Value(rate, place), ..) => {
+            run.fact(MinLearningRate, KEY, point(rate), Origin::Given(place));
+        }
+        (Some("cosine_with_min_lr" | "other"), _, Said::Value(share, place), Some(peak)) => {
+            let values = peak.map_rising(|peak| peak * share);
+            run.fact(MinLearningRate, "lr_scheduler_kwargs.min_lr_rate", values, Origin::Given(place));
+        }
+        _ => run.absent(MinLearningRate, KEY, "the schedule has no floor"),
+    }
+}
+
+fn optimizer(run: &mut Run<'_>) {
+    let (mut word, mut origin) = run.word("optim", OPTIMIZERS).or_default("adamw", DIALECT.default);
+    let mut key = "optim";
+    let has_plus = run.facts.values(LoraPlusRatio).is_some();
+    for (switch, name) in OVERRIDES {
+        let is_below_plus = !matches!(*switch, "use_galore" | "use_apollo");
+        if has_plus && is_below_plus {
+            break;
+        }
+        match run.switch(switch) {
+            Said::Value(true, place) => (word, origin, key) = (Some(*name), Origin::Given(place), *switch),
+            Said::Unclear(why) => (word, origin, key) = (None, why, *switch),
+            _ => continue,
+        }
+        break;
+    }
+    run.tell(Category::Optimizer, key, one(word), origin);
+    clipping(run);
+}
+
+/// Clipping is off at 0, and without effect where each layer steps as soon as its gradient is there.
+fn clipping(run: &mut Run<'_>) {
+    for (switch, layerwise) in [("use_galore", "galore_layerwise"), ("use_apollo", "apollo_layerwise")] {
+        let is_on = matches!(run.switch(switch), Said::Value(true, _));
+        if let (true, Said::Value(true, place)) = (is_on, run.switch(layerwise)) {
+            run.tell(Category::Clipping, layerwise, Words::Had(false), Origin::Given(place));
+            return;
+        }
+    }
+    let fact = run.facts.number(ClipNorm).cloned();
+    let (words, origin) = match fact {
+        Some(fact) if fact.is_known() => (Words::Had(fact.values.is_some_and(|norm| norm.lo() > 0.0)), fact.origin),
+        Some(fact) => (Words::Unknown, fact.origin),
+        None => (Words::Unknown, by_default("")),
+    };
+    run.tell(Category::Clipping, "max_grad_norm", words, origin);
+}
+
+/// Devices that share one copy of the model.
+fn parallel(run: &mut Run<'_>) {
+    const SIZES: &[&str] = &[
+        "tensor_model_parallel_size",
+        "pipeline_model_parallel_size",
+        "context_parallel_size",
+        "expert_model_parallel_size",
+        "hyper_parallel_cp_size",
+    ];
+    let mut shared = 1.0;
+    let mut from = None;
+    for key in SIZES {
+        let ask = Ask { key, takes: Whole, domain: ModelParallel.domain(), null: Null::Refused, usual: Some(1.0) };
+        match run.number(&ask) {
+            Said::Value(size, place) if size > 1.0 => {
+                shared *= size;
+                from.get_or_insert((*key, Origin::Given(place)));
+            }
+            Said::Unclear(origin) => {
+                run.fact(ModelParallel, key, Some(ModelParallel.domain().interval), origin);
+                return;
+            }
+            _ => {}
+        }
+    }
+    let elsewhere = [
+        ("hyper_parallel_args", "the file of hyper_parallel_args says how many devices share one copy of the model"),
+        ("parallelism_config", "parallelism_config says how many devices share one copy of the model, and ftrisk does not read it"),
+    ];
+    for (key, why) in elsewhere {
+        if let Some(entry) = run.entry(key) {
+            let origin = unknown(why, format!("leave `{key}` out"), Some(run.place(entry.value.span)));
+            run.fact(ModelParallel, key, Some(ModelParallel.domain().interval), origin);
+            return;
+        }
+    }
+    match from {
+        Some((key, origin)) => run.fact(ModelParallel, key, point(shared), origin),
+        None => run.absent(ModelParallel, "tensor_model_parallel_size", "every device has its own copy of the model"),
+    }
+}
+
+/// What a run has or has not.
+fn presence(run: &mut Run<'_>) {
+    launch::seeded(run);
+    let (strategy, origin) = run.word("eval_strategy", STRATEGIES).or_default("no", DIALECT.default);
+    let words = strategy.map_or(Words::Unknown, |strategy| Words::Had(strategy != "no"));
+    run.tell(Category::Evaluation, "eval_strategy", words, origin);
+    launch::lineage(run);
+}

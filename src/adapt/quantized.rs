@@ -1,0 +1,121 @@
+//! How the base model of a LLaMA-Factory run is quantised.
+
+use super::reader::Takes::Whole;
+use super::reader::{Ask, Null, Run, Said, by_default};
+use super::words::near;
+use crate::diag::{Code, Diagnostic, one_of};
+use crate::facts::{Origin, Words};
+use crate::quantity::{Category, Domain};
+
+/// What is known of the base.
+pub(super) struct Base {
+    /// The word of the table of categories; `None` when it is not clear.
+    pub(super) word: Option<&'static str>,
+    /// Where from.
+    pub(super) origin: Origin,
+    /// The key that says so.
+    pub(super) key: &'static str,
+}
+
+/// Marks in the name of a model that was quantised before.
+const MARKS: &[(&str, &str)] = &[
+    ("gptq", "gptq"),
+    ("awq", "awq"),
+    ("aqlm", "aqlm"),
+    ("bnb-4bit", "4bit"),
+    ("bnb-8bit", "8bit"),
+];
+
+/// Methods that quantise while the model is loaded; any other name quantises nothing.
+const METHODS: &[&str] = &["bnb", "hqq", "eetq"];
+
+const BITS: Ask = Ask {
+    key: "quantization_bit",
+    takes: Whole,
+    domain: Domain::integers(1.0, 8.0),
+    null: Null::IsDefault,
+    usual: None,
+};
+
+/// Reads how the base is quantised, and says so.
+pub(super) fn base(run: &mut Run<'_>) -> Base {
+    let base = by_name(run).unwrap_or_else(|| by_bits(run));
+    let words = base.word.map_or(Words::Unknown, |word| Words::One(word.to_owned()));
+    run.tell(Category::Quantization, base.key, words, base.origin.clone());
+    base
+}
+
+/// A quantised checkpoint wins over `quantization_bit`.
+fn by_name(run: &mut Run<'_>) -> Option<Base> {
+    let Said::Value(name, place) = run.text("model_name_or_path") else {
+        return None;
+    };
+    let name = name.to_lowercase();
+    let is_word = |mark: &str| {
+        name.match_indices(mark).any(|(at, _)| {
+            let before = name.get(..at).and_then(|text| text.chars().next_back());
+            let after = name.get(at + mark.len()..).and_then(|text| text.chars().next());
+            [before, after].iter().all(|c| c.is_none_or(|c| !c.is_alphanumeric()))
+        })
+    };
+    let (_, word) = MARKS.iter().find(|(mark, _)| is_word(mark))?;
+    Some(Base {
+        word: Some(*word),
+        origin: Origin::Given(place),
+        key: "model_name_or_path",
+    })
+}
+
+fn by_bits(run: &mut Run<'_>) -> Base {
+    const KEY: &str = "quantization_bit";
+    let base = |word, origin| Base { word, origin, key: KEY };
+    let (bits, place) = match run.number(&BITS) {
+        Said::Value(bits, place) => (bits, place),
+        Said::Unclear(origin) => return base(None, origin),
+        Said::Nothing => {
+            let rule = "no quantization_bit is written, and the model's name names no quantisation";
+            return base(Some("none"), by_default(rule));
+        }
+    };
+    if let Some(unclear) = unknown_method(run) {
+        return unclear;
+    }
+    let word = match bits {
+        2.0 => "2bit",
+        3.0 => "3bit",
+        4.0 => "4bit",
+        8.0 => "8bit",
+        _ => "other",
+    };
+    base(Some(word), Origin::Given(place))
+}
+
+/// LLaMA-Factory passes over a method that it does not know, and trains on an unquantised model.
+fn unknown_method(run: &mut Run<'_>) -> Option<Base> {
+    const KEY: &str = "quantization_method";
+    let unclear = |origin| {
+        Some(Base {
+            word: None,
+            origin,
+            key: KEY,
+        })
+    };
+    match run.text(KEY) {
+        Said::Unclear(origin) => unclear(origin),
+        Said::Value(method, place) if !METHODS.contains(&method.as_str()) => {
+            let message = format!("`{KEY}` takes {} while training", one_of(METHODS));
+            let diagnostic = Diagnostic::new(Code::ValueType, message)
+                .at(place, "with this the model is not quantised at all");
+            let meant = near(&method, METHODS.iter().copied()).or((method == "bitsandbytes").then_some("bnb"));
+            let diagnostic = match meant {
+                Some(meant) => diagnostic.instead(meant),
+                None => diagnostic.help("write one of them, or delete quantization_bit"),
+            };
+            match run.refuse::<()>(KEY, place, diagnostic) {
+                Said::Unclear(origin) => unclear(origin),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}

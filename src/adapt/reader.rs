@@ -1,0 +1,471 @@
+//! What every dialect's reader asks a run file, and how answers become facts.
+//!
+//! A question names a key and what the framework takes there. The answer is a value with its place, nothing, or unclear;
+//! an unclear one has been reported, and the fact it feeds is unknown: no default stands in for what somebody wrote.
+
+use super::scalar::{Loader, Value, resolve};
+use super::screen;
+use super::words;
+use super::yaml::{Entry, Map, Node, Scalar};
+use crate::diag::Diagnostic;
+use crate::facts::{Facts, Input, Key, NumberFact, Origin, WordFact, Words};
+use crate::quantity::{Category, Domain, Finite, Interval};
+use crate::source::{Place, SourceFile, SourceId, Span};
+
+/// A way of writing run files.
+#[derive(Debug)]
+pub(super) struct Dialect {
+    /// The framework that reads them.
+    pub(super) framework: &'static str,
+    /// The command that launches it.
+    pub(super) launcher: &'static str,
+    /// How scalars are read.
+    pub(super) loader: Loader,
+    /// What a default of the framework is called where one applies.
+    pub(super) default: &'static str,
+    /// Whether quoted numbers inside nested mappings are read as numbers.
+    pub(super) nested_text_is_read: bool,
+    /// Keys in the order in which people write them; a missing one is shown beside its neighbours.
+    pub(super) order: &'static [&'static str],
+}
+
+/// What the file says under a key.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Said<T> {
+    /// Nothing: the framework's own default applies.
+    Nothing,
+    /// This, at this place.
+    Value(T, Place),
+    /// Something that is no value yet, or none that the framework can use.
+    Unclear(Origin),
+}
+
+impl<T> Said<T> {
+    /// The value, and where it comes from when nothing is written; `None` when it is unclear.
+    pub(super) fn or_default(self, default: T, rule: &str) -> (Option<T>, Origin) {
+        match self {
+            Said::Nothing => (Some(default), by_default(rule)),
+            Said::Value(value, place) => (Some(value), Origin::Given(place)),
+            Said::Unclear(origin) => (None, origin),
+        }
+    }
+
+    /// The value that is written.
+    pub(super) fn given(&self) -> Option<&T> {
+        match self {
+            Said::Value(value, _) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Another value in its place.
+    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> Said<U> {
+        match self {
+            Said::Nothing => Said::Nothing,
+            Said::Value(value, place) => Said::Value(f(value), place),
+            Said::Unclear(origin) => Said::Unclear(origin),
+        }
+    }
+}
+
+/// The origin of a default.
+pub(super) fn by_default(rule: impl Into<String>) -> Origin {
+    Origin::Default { rule: rule.into() }
+}
+
+/// The origin of what is not known.
+pub(super) fn unknown(why: impl Into<String>, supply: impl Into<String>, place: Option<Place>) -> Origin {
+    Origin::Unknown {
+        why: why.into(),
+        supply: supply.into(),
+        place,
+    }
+}
+
+/// How a number is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// With or without a fraction.
+    Real,
+    /// As a whole number; `8.0` is refused.
+    Whole,
+}
+
+/// What an explicit `null` is to the framework.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Null {
+    /// As if the key were not there.
+    IsDefault,
+    /// A value that it cannot use.
+    Refused,
+}
+
+/// A question about a number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask {
+    /// The key, dotted where it is nested.
+    pub(super) key: &'static str,
+    /// How it is written.
+    pub(super) takes: Takes,
+    /// What it can be.
+    pub(super) domain: Domain,
+    /// What `null` means.
+    pub(super) null: Null,
+    /// A value to offer instead of one that cannot be used.
+    pub(super) usual: Option<f64>,
+}
+
+/// What holds when nothing is written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Missing {
+    /// The framework's default.
+    Is(f64),
+    /// The run has no such thing, because:
+    Absent(&'static str),
+}
+
+/// One line of a dialect's table: a key, the fact that it sets, and what holds without it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    key: &'static str,
+    fact: Input,
+    takes: Takes,
+    null: Null,
+    missing: Missing,
+}
+
+/// A row of a dialect's table.
+pub(super) const fn row(key: &'static str, fact: Input, takes: Takes, missing: Missing) -> Row {
+    Row {
+        key,
+        fact,
+        takes,
+        null: Null::Refused,
+        missing,
+    }
+}
+
+impl Row {
+    /// The same row where `null` is as good as nothing.
+    pub(super) const fn or_null(self) -> Row {
+        Row {
+            null: Null::IsDefault,
+            ..self
+        }
+    }
+
+    fn ask(&self) -> Ask {
+        Ask {
+            key: self.key,
+            takes: self.takes,
+            domain: self.fact.domain(),
+            null: self.null,
+            usual: match self.missing {
+                Missing::Is(value) => Some(value),
+                Missing::Absent(_) => None,
+            },
+        }
+    }
+}
+
+/// A run file under a reader, and what is known of the run so far.
+pub(super) struct Run<'a> {
+    dialect: &'static Dialect,
+    source: SourceId,
+    file: &'a SourceFile,
+    root: &'a Map,
+    /// What is known.
+    pub(super) facts: Facts,
+    /// What is wrong.
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+/// What stands under a key, before anybody asks what it means.
+enum Found<'a> {
+    Nothing,
+    Unclear(Origin),
+    Node(&'a Node),
+}
+
+impl<'a> Run<'a> {
+    /// A file that nobody has read yet.
+    pub(super) fn new(dialect: &'static Dialect, source: SourceId, file: &'a SourceFile, root: &'a Map) -> Self {
+        Run {
+            dialect,
+            source,
+            file,
+            root,
+            facts: Facts::new(dialect.framework, dialect.launcher, source),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    /// The place of a span of this file.
+    pub(super) fn place(&self, span: Span) -> Place {
+        Place {
+            source: self.source,
+            span,
+        }
+    }
+
+    /// The entry of a key, dotted where it is nested.
+    pub(super) fn entry(&self, key: &str) -> Option<&'a Entry> {
+        let mut map = self.root;
+        let mut parts = key.split('.').peekable();
+        while let Some(part) = parts.next() {
+            let entry = map.get(part)?;
+            if parts.peek().is_none() {
+                return Some(entry);
+            }
+            map = entry.value.map()?;
+        }
+        None
+    }
+
+    /// How the run file writes a fact.
+    pub(super) fn key(&self, name: &str) -> Key {
+        Key {
+            name: Some(name.to_owned()),
+            goes: self.entry(name).is_none().then(|| self.goes(name)),
+        }
+    }
+
+    /// The end of the line after which a missing key belongs: that of the neighbour nearest to it in the usual order.
+    fn goes(&self, key: &str) -> Place {
+        let order = self.dialect.order;
+        let parent = key.rsplit_once('.').map(|(parent, _)| parent);
+        let at = order.iter().position(|known| *known == key).unwrap_or(order.len());
+        let neighbour = order
+            .iter()
+            .enumerate()
+            .filter(|(_, known)| known.rsplit_once('.').map(|(parent, _)| parent) == parent)
+            .filter_map(|(i, known)| self.entry(known).map(|entry| (at.abs_diff(i), i, entry)))
+            .min_by_key(|(distance, i, _)| (*distance, *i))
+            .map(|(.., entry)| entry)
+            .or_else(|| parent.and_then(|parent| self.entry(parent)))
+            .or_else(|| self.root.entries.last());
+        let after = neighbour.map_or(0, |entry| entry.key.span.to(entry.value.span).end);
+        let end = self.file.line_span(self.file.line(after)).end.max(after);
+        self.place(Span::new(end, end))
+    }
+
+    fn find(&self, key: &str) -> Found<'a> {
+        let Some(entry) = self.entry(key) else {
+            return Found::Nothing;
+        };
+        let place = Some(self.place(entry.value.span));
+        if entry.is_repeated {
+            let why = format!("`{key}` is written twice");
+            return Found::Unclear(unknown(why, "keep one of the two lines", place));
+        }
+        if screen::is_placeholder(entry.name(), &entry.value, self.file) {
+            let text = words::shown(self.file.slice(entry.value.span));
+            let why = format!("`{text}` is filled in later");
+            return Found::Unclear(unknown(why, format!("write the value of `{key}`"), place));
+        }
+        Found::Node(&entry.value)
+    }
+
+    /// What the framework's loader makes of a scalar under a key.
+    fn value(&self, key: &str, scalar: &Scalar) -> Value {
+        if scalar.is_plain {
+            return resolve(&scalar.text, self.dialect.loader);
+        }
+        let is_nested = key.contains('.') && self.dialect.nested_text_is_read;
+        let text = scalar.text.to_ascii_lowercase();
+        let digits = text.replacen('.', "", 1);
+        let is_number = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit());
+        match text.as_str() {
+            "true" if is_nested => Value::Bool(true),
+            "false" if is_nested => Value::Bool(false),
+            number if is_nested && is_number => resolve(number.trim_start_matches('0'), self.dialect.loader),
+            _ => Value::Text,
+        }
+    }
+
+    /// The top of the file.
+    pub(super) fn root(&self) -> &'a Map {
+        self.root
+    }
+
+    /// Reports a value that the framework cannot use; once, however often it is asked for.
+    pub(super) fn refuse<T>(&mut self, key: &str, place: Place, diagnostic: Diagnostic) -> Said<T> {
+        let why = format!("the value of `{key}` cannot be used");
+        let is_told = self
+            .diagnostics
+            .iter()
+            .any(|told| told.place() == Some(place) && told.code == diagnostic.code);
+        if !is_told {
+            self.diagnostics.push(diagnostic);
+        }
+        Said::Unclear(unknown(why, "correct it", Some(place)))
+    }
+
+    /// The number under a key.
+    pub(super) fn number(&mut self, ask: &Ask) -> Said<f64> {
+        let node = match self.find(ask.key) {
+            Found::Nothing => return Said::Nothing,
+            Found::Unclear(origin) => return Said::Unclear(origin),
+            Found::Node(node) => node,
+        };
+        let place = self.place(node.span);
+        let problem = match node.scalar().map(|scalar| self.value(ask.key, scalar)) {
+            None => words::Problem::Several,
+            Some(Value::Null) if ask.null == Null::IsDefault => return Said::Nothing,
+            Some(Value::Null) => words::Problem::Null,
+            Some(Value::Bool(_)) => words::Problem::Bool,
+            Some(Value::Text) => words::Problem::Text,
+            Some(Value::Int(number)) if ask.domain.contains(number as f64) => {
+                return Said::Value(number as f64, place);
+            }
+            Some(Value::Float(number)) if ask.takes == Takes::Real && ask.domain.contains(number) => {
+                return Said::Value(number, place);
+            }
+            Some(Value::Float(number)) if !number.is_finite() => words::Problem::NotFinite,
+            Some(Value::Float(number)) if ask.domain.contains(number) => words::Problem::Point,
+            Some(Value::Int(_) | Value::Float(_)) => words::Problem::Outside,
+        };
+        let written = node.scalar().map_or("", |scalar| &scalar.text);
+        let diagnostic = words::number(self.dialect, ask, place, written, problem);
+        self.refuse(ask.key, place, diagnostic)
+    }
+
+    /// The word under a key, in our spelling; `spellings` pairs the framework's with ours.
+    pub(super) fn word(
+        &mut self,
+        key: &str,
+        spellings: &[(&'static str, &'static str)],
+    ) -> Said<&'static str> {
+        let node = match self.find(key) {
+            Found::Nothing => return Said::Nothing,
+            Found::Unclear(origin) => return Said::Unclear(origin),
+            Found::Node(node) => node,
+        };
+        let place = self.place(node.span);
+        let text = node
+            .scalar()
+            .filter(|scalar| self.value(key, scalar) == Value::Text)
+            .map(|scalar| &*scalar.text);
+        let known = spellings.iter().find(|(theirs, _)| Some(*theirs) == text);
+        match known {
+            Some((_, ours)) => Said::Value(*ours, place),
+            None => {
+                let written = self.file.slice(node.span);
+                let diagnostic = words::word(self.dialect, key, place, written, spellings);
+                self.refuse(key, place, diagnostic)
+            }
+        }
+    }
+
+    /// The yes or no under a key.
+    pub(super) fn switch(&mut self, key: &str) -> Said<bool> {
+        let node = match self.find(key) {
+            Found::Nothing => return Said::Nothing,
+            Found::Unclear(origin) => return Said::Unclear(origin),
+            Found::Node(node) => node,
+        };
+        let place = self.place(node.span);
+        match node.scalar().map(|scalar| self.value(key, scalar)) {
+            Some(Value::Bool(value)) => Said::Value(value, place),
+            // Python takes 0 and 1 for false and true, and nothing for false.
+            Some(Value::Int(value @ (0 | 1))) => Said::Value(value == 1, place),
+            Some(Value::Null) => Said::Nothing,
+            _ => {
+                let written = node.scalar().map_or("", |scalar| &scalar.text);
+                let diagnostic = words::switch(key, place, written);
+                self.refuse(key, place, diagnostic)
+            }
+        }
+    }
+
+    /// The text under a key.
+    pub(super) fn text(&mut self, key: &str) -> Said<String> {
+        let node = match self.find(key) {
+            Found::Nothing => return Said::Nothing,
+            Found::Unclear(origin) => return Said::Unclear(origin),
+            Found::Node(node) => node,
+        };
+        let place = self.place(node.span);
+        match node.scalar().map(|scalar| (self.value(key, scalar), &scalar.text)) {
+            Some((Value::Text, text)) => Said::Value(text.to_string(), place),
+            Some((Value::Null, _)) => Said::Nothing,
+            _ => {
+                let written = self.file.slice(node.span);
+                let diagnostic = words::text(key, place, node.scalar().map(|_| written));
+                self.refuse(key, place, diagnostic)
+            }
+        }
+    }
+
+    /// The words under a key, between commas or as a list.
+    pub(super) fn list(&mut self, key: &str) -> Said<Vec<String>> {
+        let items = match self.find(key) {
+            Found::Node(Node {
+                data: super::yaml::Data::List(items),
+                span,
+                ..
+            }) => (items, self.place(*span)),
+            _ => return self.text(key).map(|text| words::split(&text)),
+        };
+        let (items, place) = items;
+        let texts: Option<Vec<String>> = items
+            .iter()
+            .map(|item| item.scalar().map(|scalar| scalar.text.to_string()))
+            .collect();
+        match texts {
+            Some(texts) => Said::Value(texts, place),
+            None => {
+                let diagnostic = words::text(key, place, None);
+                self.refuse(key, place, diagnostic)
+            }
+        }
+    }
+
+    /// Sets the facts of a table.
+    pub(super) fn numbers(&mut self, rows: &[Row]) {
+        for row in rows {
+            let said = self.number(&row.ask());
+            self.set(row, said);
+        }
+    }
+
+    /// The number of a row.
+    pub(super) fn asked(&mut self, row: &Row) -> Said<f64> {
+        self.number(&row.ask())
+    }
+
+    /// Sets the fact of a row to what was said.
+    pub(super) fn set(&mut self, row: &Row, said: Said<f64>) {
+        let (values, origin) = match said {
+            Said::Value(value, place) => (point(value), Origin::Given(place)),
+            Said::Unclear(origin) => (Some(row.fact.domain().interval), origin),
+            Said::Nothing => match row.missing {
+                Missing::Is(value) => (point(value), by_default(self.dialect.default)),
+                Missing::Absent(why) => (None, by_default(why)),
+            },
+        };
+        self.fact(row.fact, row.key, values, origin);
+    }
+
+    /// Sets a number.
+    pub(super) fn fact(&mut self, fact: Input, key: &str, values: Option<Interval>, origin: Origin) {
+        let key = self.key(key);
+        self.facts.set(fact, NumberFact { values, origin, key });
+    }
+
+    /// Says that the run has no such number.
+    pub(super) fn absent(&mut self, fact: Input, key: &str, why: impl Into<String>) {
+        self.fact(fact, key, None, by_default(why));
+    }
+
+    /// Sets a fact that is a word.
+    pub(super) fn tell(&mut self, category: Category, key: &str, words: Words, origin: Origin) {
+        let key = self.key(key);
+        self.facts.set_words(category, WordFact { words, origin, key });
+    }
+}
+
+/// The set of one number; a number that is not finite never gets here, and would be no set.
+pub(super) fn point(value: f64) -> Option<Interval> {
+    Finite::new(value).map(Interval::point)
+}

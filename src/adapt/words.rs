@@ -1,0 +1,173 @@
+//! What is said about a value that the framework cannot use, and what to write instead.
+
+use super::reader::{Ask, Dialect, Takes};
+use super::scalar::{Loader, Value, portable, resolve};
+use crate::diag::{Code, Diagnostic, closest, one_of};
+use crate::quantity::{Domain, Finite};
+use crate::source::Place;
+
+/// What is wrong with a value where a number is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// A list or a mapping.
+    Several,
+    /// An explicit null.
+    Null,
+    /// True or false.
+    Bool,
+    /// Text.
+    Text,
+    /// NaN or infinite.
+    NotFinite,
+    /// A whole number with a decimal point.
+    Point,
+    /// Outside of what it can be.
+    Outside,
+}
+
+impl Problem {
+    fn label(self) -> &'static str {
+        match self {
+            Problem::Several => "these are several",
+            Problem::Null => "`null` is passed on, and the trainer fails on it",
+            Problem::Bool => "this is true or false",
+            Problem::Text => "this is text",
+            Problem::NotFinite => "this is not finite",
+            Problem::Point => "the point makes it no whole number",
+            Problem::Outside => "this is not",
+        }
+    }
+}
+
+/// The words of a list between commas.
+pub(super) fn split(text: &str) -> Vec<String> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A text as a message can show it: one line, not too long.
+pub(super) fn shown(text: &str) -> String {
+    let line = text.lines().next().unwrap_or("");
+    let short: String = line.chars().take(40).collect();
+    if short.len() < text.trim_end().len() { format!("{short}…") } else { short }
+}
+
+/// A number as a run file writes it, so that every loader reads it as one.
+pub(super) fn written(value: f64, takes: Takes) -> String {
+    let text = Finite::shortest(value);
+    match takes {
+        Takes::Real => portable(&text).unwrap_or(text),
+        Takes::Whole => text,
+    }
+}
+
+fn phrase(domain: Domain) -> String {
+    let (lo, hi) = (domain.interval.lo(), domain.interval.hi());
+    match (domain.integer, lo, hi) {
+        (false, 0.0, 1.0) => "a number from 0 to 1".into(),
+        (false, 0.0, _) => "a number of at least 0".into(),
+        (false, lo, _) if lo > 0.0 => "a number above 0".into(),
+        (false, ..) => "a number".into(),
+        (true, lo, _) if lo > f64::MIN => format!("a whole number of at least {lo}"),
+        (true, ..) => "a whole number".into(),
+    }
+}
+
+/// A number that cannot be used.
+pub(super) fn number(
+    dialect: &Dialect,
+    ask: &Ask,
+    place: Place,
+    text: &str,
+    problem: Problem,
+) -> Diagnostic {
+    let phrase = phrase(ask.domain);
+    let diagnostic =
+        Diagnostic::new(Code::ValueType, format!("`{}` takes {phrase}", ask.key)).at(place, problem.label());
+    if let Some(meant) = meant(ask, text) {
+        let help = match problem {
+            Problem::Text => "write it as a number",
+            _ => "write",
+        };
+        return diagnostic.help(help).instead(meant);
+    }
+    match (problem, ask.usual) {
+        (Problem::Several, _) => diagnostic.help(format!("ftrisk judges one run a file; write {phrase}")),
+        (_, Some(usual)) => diagnostic
+            .help(format!("write {phrase}; {} is", dialect.default))
+            .instead(written(usual, ask.takes)),
+        (_, None) => diagnostic.help(format!("write {phrase}, or leave it out")),
+    }
+}
+
+/// The number that somebody meant who wrote it in quotes, with a point too many or with separators.
+fn meant(ask: &Ask, text: &str) -> Option<String> {
+    let plain = text.trim().replace([',', ' '], "");
+    let value = match resolve(&plain, Loader::OmegaConf) {
+        Value::Int(number) => number as f64,
+        Value::Float(number) => number,
+        _ => return None,
+    };
+    let is_usable = value.is_finite() && ask.domain.contains(value);
+    is_usable.then(|| match ask.takes {
+        Takes::Real => portable(&plain).unwrap_or_else(|| written(value, Takes::Real)),
+        Takes::Whole => written(value, Takes::Whole),
+    })
+}
+
+/// A word that the framework does not know.
+pub(super) fn word(
+    dialect: &Dialect,
+    key: &str,
+    place: Place,
+    text: &str,
+    spellings: &[(&'static str, &'static str)],
+) -> Diagnostic {
+    let known: Vec<&str> = spellings.iter().map(|(theirs, _)| *theirs).collect();
+    let bare = text.trim_matches(['"', '\'']).to_lowercase();
+    let diagnostic = Diagnostic::new(
+        Code::ValueType,
+        format!("`{key}` takes no `{}`", shown(text)),
+    )
+    .at(place, format!("{} does not know it", dialect.framework))
+    .note(format!("it takes {}", one_of(&known)));
+    let is_no = matches!(bare.as_str(), "no" | "off" | "false") && known.contains(&"no");
+    match near(&bare, known.iter().copied()) {
+        // Without quotes `no` is false to the loader.
+        _ if is_no => diagnostic.help("quote it").instead("\"no\""),
+        Some(meant) => diagnostic.instead(meant),
+        None => diagnostic.help(format!("write one of them, or leave it out for {}", dialect.default)),
+    }
+}
+
+/// The closest of many words, unless the text is too long to be a misspelled one.
+pub(super) fn near<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    (text.len() <= 64).then(|| closest(text, known)).flatten()
+}
+
+/// A yes or no that is neither.
+pub(super) fn switch(key: &str, place: Place, text: &str) -> Diagnostic {
+    let diagnostic = Diagnostic::new(Code::ValueType, format!("`{key}` takes true or false"));
+    match text.to_ascii_lowercase().as_str() {
+        meant @ ("true" | "false") => diagnostic
+            .at(place, "text, and any text counts as true")
+            .help("write it without quotes")
+            .instead(meant),
+        _ => diagnostic.at(place, "this is neither").help("write one of them"),
+    }
+}
+
+/// A text that is none; `text` is what stands there, if it is one thing.
+pub(super) fn text(key: &str, place: Place, text: Option<&str>) -> Diagnostic {
+    let diagnostic = Diagnostic::new(Code::ValueType, format!("`{key}` takes text"));
+    match text {
+        Some(text) if text.len() <= 64 && !text.contains(['"', '\\', '\n']) => diagnostic
+            .at(place, "the loader reads this as something else")
+            .help("quote it")
+            .instead(format!("\"{text}\"")),
+        _ => diagnostic.at(place, "this is none").help("write one text"),
+    }
+}

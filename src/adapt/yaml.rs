@@ -1,0 +1,530 @@
+//! YAML as a tree in which every node knows its place.
+//!
+//! The only file that names the YAML crate. It keeps scalars as they are written, because what they mean depends on the
+//! framework's loader, and it never follows an alias further than a fixed number of nodes.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
+
+use super::malformed;
+use crate::diag::{Code, Diagnostic};
+use crate::source::{Place, SourceFile, SourceId, Span};
+
+/// Brackets, mappings and lists inside each other.
+const MAX_DEPTH: usize = 128;
+/// Nodes that a file may hold, copies made by aliases included. Real run files have a few hundred.
+const MAX_NODES: usize = 100_000;
+
+/// A value with its place.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    /// Where it is written; for an alias, where the alias stands.
+    pub(super) span: Span,
+    /// What is written.
+    pub(super) data: Data,
+    /// How many nodes it is, itself included.
+    size: usize,
+    /// How many nodes deep it is, itself included.
+    depth: usize,
+}
+
+/// What a node holds.
+#[derive(Debug, Clone)]
+pub(super) enum Data {
+    /// Text, a number, nothing: whatever fits between brackets and colons.
+    Scalar(Scalar),
+    /// Items in order.
+    List(Vec<Node>),
+    /// Keys and values.
+    Map(Map),
+}
+
+/// A scalar as it is written.
+#[derive(Debug, Clone)]
+pub(super) struct Scalar {
+    /// The text, quotes and escapes removed.
+    pub(super) text: Arc<str>,
+    /// Whether the loader looks for numbers, bools and nulls in it; not so in quotes.
+    pub(super) is_plain: bool,
+}
+
+/// A mapping, its keys in the order of the file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Map {
+    /// Keys with their values; a key that is written twice is in it once, with its last value.
+    pub(super) entries: Vec<Entry>,
+    index: BTreeMap<Arc<str>, usize>,
+}
+
+/// One key with its value.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    /// The key.
+    pub(super) key: Node,
+    /// The value.
+    pub(super) value: Node,
+    /// Whether the mapping has the key more than once.
+    pub(super) is_repeated: bool,
+}
+
+impl Node {
+    /// The scalar that it is.
+    pub(super) fn scalar(&self) -> Option<&Scalar> {
+        match &self.data {
+            Data::Scalar(scalar) => Some(scalar),
+            _ => None,
+        }
+    }
+
+    /// The mapping that it is.
+    pub(super) fn map(&self) -> Option<&Map> {
+        match &self.data {
+            Data::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+}
+
+impl Entry {
+    /// The key's text; empty when the key is no scalar.
+    pub(super) fn name(&self) -> &str {
+        self.key.scalar().map_or("", |scalar| &scalar.text)
+    }
+}
+
+impl Map {
+    /// The entry of a key.
+    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+        self.index.get(key).and_then(|at| self.entries.get(*at))
+    }
+
+    /// The mapping under a key.
+    pub(super) fn map(&self, key: &str) -> Option<&Map> {
+        self.get(key).and_then(|entry| entry.value.map())
+    }
+
+    /// Whether it has any of these keys.
+    pub(super) fn has_any(&self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.get(key).is_some())
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        if let Some(scalar) = entry.key.scalar() {
+            self.index.insert(Arc::clone(&scalar.text), self.entries.len());
+        }
+        self.entries.push(entry);
+    }
+}
+
+/// What came of a text.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    /// The document; `None` when the text is empty or not well-formed.
+    pub(super) root: Option<Node>,
+    /// What is wrong with it.
+    pub(super) problems: Vec<Diagnostic>,
+}
+
+/// Reads a text; never fails, and takes no longer than its length asks for.
+pub(super) fn parse(source: SourceId, file: &SourceFile) -> Parsed {
+    let mut builder = Builder {
+        file,
+        source,
+        offsets: Offsets::of(file.text()),
+        open: Vec::new(),
+        root: None,
+        anchors: BTreeMap::new(),
+        documents: 0,
+        left: MAX_NODES,
+        problems: Vec::new(),
+    };
+    let failed = builder.run().err();
+    let root = builder.root.filter(|_| failed.is_none());
+    let mut problems = builder.problems;
+    problems.extend(failed.map(|failed| *failed));
+    Parsed { root, problems }
+}
+
+/// Byte offsets of characters; the YAML crate counts characters, everybody else bytes.
+enum Offsets {
+    Same,
+    Of(Vec<usize>),
+}
+
+impl Offsets {
+    fn of(text: &str) -> Offsets {
+        if text.is_ascii() {
+            Offsets::Same
+        } else {
+            Offsets::Of(text.char_indices().map(|(at, _)| at).collect())
+        }
+    }
+
+    fn byte(&self, marker: Marker, text: &str) -> usize {
+        match self {
+            Offsets::Same => marker.index().min(text.len()),
+            Offsets::Of(starts) => starts.get(marker.index()).copied().unwrap_or(text.len()),
+        }
+    }
+}
+
+/// A mapping or list whose end has not come yet.
+struct Open {
+    span: Span,
+    anchor: usize,
+    size: usize,
+    depth: usize,
+    held: Held,
+}
+
+enum Held {
+    List(Vec<Node>),
+    Map { entries: Vec<Entry>, key: Option<Node> },
+}
+
+type Step = Result<(), Box<Diagnostic>>;
+
+struct Builder<'t> {
+    file: &'t SourceFile,
+    source: SourceId,
+    offsets: Offsets,
+    open: Vec<Open>,
+    root: Option<Node>,
+    anchors: BTreeMap<usize, Node>,
+    documents: usize,
+    left: usize,
+    problems: Vec<Diagnostic>,
+}
+
+impl Builder<'_> {
+    fn run(&mut self) -> Step {
+        let file = self.file;
+        let mut parser = Parser::new_from_str(file.text());
+        // After an error the crate goes on with whatever comes next; the first error is the last that can be trusted.
+        while let Some(event) = parser.next_event() {
+            match event {
+                Ok((event, span)) => {
+                    let start = self.offsets.byte(span.start, file.text());
+                    let end = self.offsets.byte(span.end, file.text());
+                    self.event(event, Span::new(start, end))?;
+                }
+                Err(error) => {
+                    let at = self.offsets.byte(*error.marker(), file.text());
+                    let opened = self.open.last().map(|open| open.span);
+                    return Err(Box::new(malformed::explain(
+                        self.source,
+                        file,
+                        error.info(),
+                        at,
+                        opened,
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: Event<'_>, span: Span) -> Step {
+        match event {
+            Event::DocumentStart(_) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err(self.fault(span, "several documents in one file", "the second one starts here")
+                        .help("ftrisk judges one run a file; put each document into a file of its own")
+                        .into());
+                }
+                Ok(())
+            }
+            Event::Alias(id) => self.alias(id, span),
+            Event::Scalar(text, style, anchor, tag) => self.scalar(text, style, anchor, tag.as_deref(), span),
+            Event::SequenceStart(anchor, tag) => self.start(Held::List(Vec::new()), anchor, tag.as_deref(), span),
+            Event::MappingStart(anchor, tag) => {
+                let held = Held::Map {
+                    entries: Vec::new(),
+                    key: None,
+                };
+                self.start(held, anchor, tag.as_deref(), span)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(span),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
+        }
+    }
+
+    fn fault(&self, span: Span, message: &str, label: &str) -> Diagnostic {
+        let place = Place {
+            source: self.source,
+            span,
+        };
+        Diagnostic::new(Code::Yaml, message).at(place, label)
+    }
+
+    /// Pays for nodes; what a file can make of a few lines with aliases has to end somewhere.
+    fn spend(&mut self, nodes: usize, span: Span) -> Step {
+        match self.left.checked_sub(nodes) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => Err(self
+                .fault(
+                    span,
+                    &format!("more than {MAX_NODES} values, those repeated by aliases included"),
+                    "the limit is reached here",
+                )
+                .help("a run file has a few hundred; write the values out, or check that this is the file you meant")
+                .into()),
+        }
+    }
+
+    fn start(&mut self, held: Held, anchor: usize, tag: Option<&Tag>, span: Span) -> Step {
+        self.spend(1, span)?;
+        self.known_tag(tag, span)?;
+        self.descend(1, span)?;
+        self.open.push(Open {
+            span,
+            anchor,
+            size: 1,
+            depth: 0,
+            held,
+        });
+        Ok(())
+    }
+
+    /// Refuses what would be nested too deeply to walk.
+    fn descend(&self, levels: usize, span: Span) -> Step {
+        if self.open.len() + levels <= MAX_DEPTH {
+            return Ok(());
+        }
+        let message = format!("nested more than {MAX_DEPTH} deep");
+        Err(self
+            .fault(span, &message, "one level too many")
+            .help("a run file is a flat list of `key: value` lines; check that this is the file you meant")
+            .into())
+    }
+
+    fn end(&mut self, span: Span) -> Step {
+        let Some(open) = self.open.pop() else {
+            return Ok(());
+        };
+        let is_flow = self.file.slice(open.span).starts_with(['[', '{']);
+        let (data, last) = match open.held {
+            Held::List(items) => {
+                let last = items.last().map(|item| item.span);
+                (Data::List(items), last)
+            }
+            Held::Map { entries, .. } => {
+                let last = entries.last().map(|entry| entry.key.span.to(entry.value.span));
+                (Data::Map(self.map(entries)?), last)
+            }
+        };
+        // A block ends with its last child; the event stands at whatever comes next.
+        let end = if is_flow { span.end } else { last.map_or(open.span.end, |last| last.end) };
+        let node = Node {
+            span: Span::new(open.span.start, end),
+            data,
+            size: open.size,
+            depth: open.depth + 1,
+        };
+        self.anchor(open.anchor, &node)?;
+        self.put(node);
+        Ok(())
+    }
+
+    fn alias(&mut self, id: usize, span: Span) -> Step {
+        let Some((size, depth)) = self.anchors.get(&id).map(|node| (node.size, node.depth)) else {
+            return Err(self
+                .fault(span, "an alias inside the value that it repeats", "repeats itself for ever")
+                .help("write the value out")
+                .into());
+        };
+        self.spend(size, span)?;
+        self.descend(depth - 1, span)?;
+        if let Some(node) = self.anchors.get(&id) {
+            let node = Node {
+                span,
+                ..node.clone()
+            };
+            self.put(node);
+        }
+        Ok(())
+    }
+
+    fn anchor(&mut self, id: usize, node: &Node) -> Step {
+        if id > 0 {
+            self.spend(node.size, node.span)?;
+            self.anchors.insert(id, node.clone());
+        }
+        Ok(())
+    }
+
+    fn scalar(
+        &mut self,
+        text: Cow<'_, str>,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        span: Span,
+    ) -> Step {
+        self.spend(1, span)?;
+        self.known_tag(tag, span)?;
+        let is_plain = match tag.filter(|tag| tag.is_yaml_core_schema()).map(|tag| tag.suffix.as_str()) {
+            Some("int" | "float" | "bool" | "null") => true,
+            Some(_) => false,
+            None => style == ScalarStyle::Plain,
+        };
+        let span = if text.is_empty() && style == ScalarStyle::Plain {
+            Span::new(self.after_colon(span), self.after_colon(span))
+        } else {
+            tidy(self.file.text(), span, style)
+        };
+        let node = Node {
+            span,
+            data: Data::Scalar(Scalar {
+                text: text.into(),
+                is_plain,
+            }),
+            size: 1,
+            depth: 1,
+        };
+        self.anchor(anchor, &node)?;
+        self.put(node);
+        Ok(())
+    }
+
+    /// Where a value would start that is not written.
+    fn after_colon(&self, span: Span) -> usize {
+        match self.open.last().map(|open| &open.held) {
+            Some(Held::Map { key: Some(key), .. }) => {
+                let rest = self.file.text().get(key.span.end..).unwrap_or("");
+                let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+                let colon = usize::from(rest.get(blank..).is_some_and(|rest| rest.starts_with(':')));
+                key.span.end + if colon > 0 { blank + colon } else { 0 }
+            }
+            _ => span.start,
+        }
+    }
+
+    fn known_tag(&self, tag: Option<&Tag>, span: Span) -> Step {
+        match tag {
+            Some(tag) if !tag.is_yaml_core_schema() && !tag.handle.is_empty() => Err(self
+                .fault(
+                    span,
+                    &format!("no loader of run files knows the tag `{tag}`"),
+                    "",
+                )
+                .help("write the value itself")
+                .into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands a finished node to what is open around it.
+    fn put(&mut self, node: Node) {
+        let Some(open) = self.open.last_mut() else {
+            self.root = Some(node);
+            return;
+        };
+        open.size += node.size;
+        open.depth = open.depth.max(node.depth);
+        match &mut open.held {
+            Held::List(items) => items.push(node),
+            Held::Map { entries, key } => match key.take() {
+                None => *key = Some(node),
+                Some(key) => entries.push(Entry {
+                    key,
+                    value: node,
+                    is_repeated: false,
+                }),
+            },
+        }
+    }
+
+    /// A mapping of these entries: repeated keys are reported, merge keys are followed.
+    fn map(&mut self, entries: Vec<Entry>) -> Result<Map, Box<Diagnostic>> {
+        let mut map = Map::default();
+        let mut merges = Vec::new();
+        for entry in entries {
+            let is_merge = entry.key.scalar().is_some_and(|key| key.is_plain && &*key.text == "<<");
+            if is_merge {
+                merges.push(entry.value);
+            } else {
+                self.add(&mut map, entry);
+            }
+        }
+        for node in merges {
+            let span = node.span;
+            let maps = match node.data {
+                Data::Map(map) => vec![map],
+                Data::List(items) => items.into_iter().filter_map(|item| item.map().cloned()).collect(),
+                Data::Scalar(_) => {
+                    return Err(self
+                        .fault(span, "`<<` takes a mapping", "this is none")
+                        .help("merge with an alias of a mapping: `<<: *name`")
+                        .into());
+                }
+            };
+            for entry in maps.into_iter().flat_map(|map| map.entries) {
+                if map.get(entry.name()).is_none() {
+                    map.insert(entry);
+                }
+            }
+        }
+        Ok(map)
+    }
+
+    fn add(&mut self, map: &mut Map, entry: Entry) {
+        let name = entry.key.scalar().map(|scalar| Arc::clone(&scalar.text));
+        let at = name.as_ref().and_then(|name| map.index.get(name).copied());
+        let Some(first) = at.and_then(|at| map.entries.get_mut(at)) else {
+            map.insert(entry);
+            return;
+        };
+        let place = |span| Place {
+            source: self.source,
+            span,
+        };
+        self.problems.push(
+            Diagnostic::new(Code::DuplicateKey, format!("`{}` is written twice", entry.name()))
+                .at(place(entry.key.span), "here again")
+                .at(place(first.key.span), "first here")
+                .help("keep one of them"),
+        );
+        first.value = entry.value;
+        first.is_repeated = true;
+    }
+}
+
+/// The span of the scalar alone: the crate's covers tags and anchors before it, and blanks and comments after a quote.
+fn tidy(text: &str, span: Span, style: ScalarStyle) -> Span {
+    let mut start = span.start;
+    let mut rest = text.get(span.start..span.end).unwrap_or("");
+    while rest.starts_with(['!', '&']) {
+        let after = rest.find(char::is_whitespace).unwrap_or(rest.len());
+        let blank = rest.get(after..).map_or(0, |tail| tail.len() - tail.trim_start().len());
+        start += after + blank;
+        rest = rest.get(after + blank..).unwrap_or("");
+    }
+    let length = match style {
+        ScalarStyle::SingleQuoted => closing(rest, '\''),
+        ScalarStyle::DoubleQuoted => closing(rest, '"'),
+        _ => rest.trim_end().len(),
+    };
+    Span::new(start, start + length)
+}
+
+/// The length of a quoted text, both quotes included.
+fn closing(text: &str, quote: char) -> usize {
+    let mut chars = text.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        let is_doubled = c == quote && quote == '\'' && chars.peek().is_some_and(|(_, next)| *next == quote);
+        if is_doubled || (c == '\\' && quote == '"') {
+            chars.next();
+        } else if c == quote {
+            return at + c.len_utf8();
+        }
+    }
+    text.trim_end().len()
+}
