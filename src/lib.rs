@@ -1,13 +1,56 @@
+//! Risk budgets for fine-tuning: a policy language, and the evaluator that judges a run before it trains.
+//!
+//! ```text
+//! policy.riskpolicy ─▶ syntax::parse ─▶ tree ─▶ sema::compile ─▶ ir::Policy ─┐
+//!                                                                            ├─▶ check::judge ─▶ ir::Judgement ─▶ report
+//! run.yaml ─────────▶ adapt::read ───────────▶ facts::Facts ─────────────────┘
+//! ```
+//!
+//! Every room is pure but `cmd`, the only one that touches files, the terminal and the process.
+//! Imports run downwards only; `tests/it/house.rs` holds the table and fails when they do not.
+//! `docs/architecture.md` is the map with each room's invariants.
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `cli` (default) | the `ftrisk` binary and coloured diagnostics |
+//! | `train` (default) | the training engine; nothing is behind it yet |
+//!
+//! ```
+//! use ftrisk::{adapt, check, sema, source::Sources};
+//!
+//! let mut sources = Sources::default();
+//! let policy = sources.add("small.riskpolicy", "policy \"small\"\nmax lora.rank 16\n");
+//! let run = sources.add("run.yaml", "model_name_or_path: m\ndo_train: true\nlora_rank: 8\n");
+//!
+//! let policy = sema::compile(policy, &sources).policy.expect("it has no mistake");
+//! let facts = adapt::read(run, &sources, adapt::Launch::default()).facts.expect("it is a run file");
+//! let judgement = check::judge(&policy, &facts, &sources, false);
+//! assert_eq!(judgement.lines[0].verdict.word(), "within");
+//! ```
+
+// The rooms in reading order: what a text is, what a number is, what can be wrong; then the language; then the run; then
+// judgement; then the faces.
+pub mod source;
+
+pub mod quantity;
+
+pub mod diag;
+
+pub mod syntax;
+
+pub mod ir;
+
+pub mod sema;
+
+pub mod facts;
+
 pub mod adapt;
-pub mod builtin;
+
 pub mod check;
+
+pub mod report;
+
+pub mod builtin;
+
 #[cfg(feature = "cli")]
 pub mod cmd;
-pub mod diag;
-pub mod facts;
-pub mod ir;
-pub mod quantity;
-pub mod report;
-pub mod sema;
-pub mod source;
-pub mod syntax;

@@ -1,5 +1,12 @@
-//! The one integration test binary.
+//! The one integration test binary: a module of `it` for each thing that is tested.
 
+// The attribute tells clippy that the helpers below are tests too, so that they may unwrap and index.
+#[cfg(test)]
 mod it {
+    mod cli;
+    mod docs;
+    mod fuzz_seeds;
+    mod harness;
+    mod house;
     mod properties;
 }

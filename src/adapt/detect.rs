@@ -5,7 +5,7 @@
 
 use super::keys::{self, V0};
 use super::scalar::{Loader, Value, resolve};
-use super::yaml::Map;
+use super::tree::Map;
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Place, SourceId, Span};
 
@@ -29,13 +29,28 @@ pub(super) enum Kind {
 /// What the file is that holds this mapping.
 pub(super) fn kind(map: &Map) -> Kind {
     let tests = [
-        launcher, torchtune, nemo, litgpt, peft, unsloth, axolotl, llama_board, llama_factory, llama_factory_v1,
-        mlx, swift, trainer, bench,
+        launcher,
+        torchtune,
+        nemo,
+        litgpt,
+        peft,
+        unsloth,
+        axolotl,
+        llama_board,
+        llama_factory,
+        llama_factory_v1,
+        mlx,
+        swift,
+        trainer,
+        bench,
     ];
-    tests
-        .iter()
-        .find_map(|test| test(map))
-        .unwrap_or_else(|| if talks_of_training(map, 3) { Kind::Homemade } else { Kind::Nothing })
+    tests.iter().find_map(|test| test(map)).unwrap_or_else(|| {
+        if talks_of_training(map, 3) {
+            Kind::Homemade
+        } else {
+            Kind::Nothing
+        }
+    })
 }
 
 /// The diagnostic for a file that we do not read.
@@ -47,26 +62,31 @@ pub(super) fn refusal(source: SourceId, map: &Map, kind: Kind) -> Diagnostic {
     };
     const READS: &str = "ftrisk reads LLaMA-Factory's run files so far";
     match kind {
-        Kind::Other(name, key) => Diagnostic::new(
-            Code::UnknownFormat,
-            format!("this looks like {name} run file; {READS}"),
-        )
-        .at(at(key), format!("a key of {}", name.split_once(' ').map_or(name, |(_, name)| name)))
-        .help("check a LLaMA-Factory run file"),
-        Kind::NotARun(does, instead, key) => Diagnostic::new(Code::NotARun, format!("this file trains nothing: {does}"))
-            .at(at(key), "this key says so")
-            .help(instead),
+        Kind::Other(name, key) => {
+            Diagnostic::new(Code::UnknownFormat, format!("this looks like {name} run file; {READS}"))
+                .at(
+                    at(key),
+                    format!("a key of {}", name.split_once(' ').map_or(name, |(_, name)| name)),
+                )
+                .help("check a LLaMA-Factory run file")
+        }
+        Kind::NotARun(does, instead, key) => {
+            Diagnostic::new(Code::NotARun, format!("this file trains nothing: {does}"))
+                .at(at(key), "this key says so")
+                .help(instead)
+        }
         Kind::Homemade => Diagnostic::new(
             Code::UnknownFormat,
             format!("the keys are of no framework that ftrisk knows; {READS}"),
         )
         .at(Place { source, span: first }, "the file starts here")
         .help("check the file that the framework's own command takes"),
-        Kind::Nothing | Kind::LlamaFactory | Kind::LlamaFactoryV1 => {
-            Diagnostic::new(Code::NotARun, "this file trains nothing: no trainer reads any of its keys")
-                .at(Place { source, span: first }, "the file starts here")
-                .help("check that this is the file you meant")
-        }
+        Kind::Nothing | Kind::LlamaFactory | Kind::LlamaFactoryV1 => Diagnostic::new(
+            Code::NotARun,
+            "this file trains nothing: no trainer reads any of its keys",
+        )
+        .at(Place { source, span: first }, "the file starts here")
+        .help("check that this is the file you meant"),
     }
 }
 
@@ -74,11 +94,15 @@ fn launcher(map: &Map) -> Option<Kind> {
     let accelerate = Kind::NotARun(
         "it tells accelerate how to launch processes",
         "check the run file that is launched; `num_processes` is what --world-size takes",
-        if map.get("compute_environment").is_some() { "compute_environment" } else { "distributed_type" },
+        if map.get("compute_environment").is_some() {
+            "compute_environment"
+        } else {
+            "distributed_type"
+        },
     );
-    let beside = ["num_processes", "mixed_precision", "num_machines", "fsdp_config", "deepspeed_config"];
-    let is_accelerate = map.get("compute_environment").is_some()
-        || (map.get("distributed_type").is_some() && map.has_any(&beside));
+    let beside = "num_processes mixed_precision num_machines fsdp_config deepspeed_config";
+    let is_accelerate =
+        map.get("compute_environment").is_some() || (map.get("distributed_type").is_some() && map.has_any(beside));
     let is_deepspeed = ["zero_optimization", "train_micro_batch_size_per_gpu"]
         .into_iter()
         .find(|key| map.get(key).is_some());
@@ -104,12 +128,11 @@ fn child_with<'m>(map: &'m Map, key: &str) -> Option<&'m str> {
 
 fn torchtune(map: &Map) -> Option<Kind> {
     child_with(map, "_component_")?;
-    let trains = map.get("optimizer").is_some() && map.get("dataset").is_some();
-    Some(if trains {
+    Some(if map.get("optimizer").is_some() {
         Kind::Other("a torchtune", "optimizer")
     } else {
         Kind::NotARun(
-            "it is a torchtune recipe without an optimizer or a data set",
+            "it is a torchtune recipe without an optimizer",
             "check the recipe that trains",
             "model",
         )
@@ -123,14 +146,14 @@ fn nemo(map: &Map) -> Option<Kind> {
             .and_then(|target| target.value.scalar())
             .is_some_and(|target| target.text.starts_with("nemo_automodel"))
     });
-    let is_recipe = map.get("recipe").is_some() && map.has_any(&["dist_env", "distributed", "recipe_args"]);
+    let is_recipe = map.get("recipe").is_some() && map.has_any("dist_env distributed recipe_args");
     let is_nemo = map.get("step_scheduler").is_some() || targets || is_recipe;
     is_nemo.then_some(Kind::Other("a NeMo Automodel", "step_scheduler"))
 }
 
 fn litgpt(map: &Map) -> Option<Kind> {
     let train = map.map("train")?;
-    let is_litgpt = train.has_any(&["global_batch_size", "micro_batch_size"]) && map.map("eval").is_some();
+    let is_litgpt = train.has_any("global_batch_size micro_batch_size") && map.map("eval").is_some();
     is_litgpt.then_some(Kind::Other("a LitGPT", "train"))
 }
 
@@ -151,11 +174,9 @@ fn unsloth(map: &Map) -> Option<Kind> {
 
 fn axolotl(map: &Map) -> Option<Kind> {
     map.get("base_model")?;
-    let beside = [
-        "micro_batch_size", "sequence_len", "datasets", "adapter", "val_set_size", "lora_target_linear",
-        "sample_packing", "rl", "pretraining_dataset", "num_epochs", "plugins",
-    ];
-    map.has_any(&beside).then_some(Kind::Other("an Axolotl", "base_model"))
+    let beside = "micro_batch_size sequence_len datasets adapter val_set_size lora_target_linear sample_packing rl \
+                  pretraining_dataset num_epochs plugins";
+    map.has_any(beside).then_some(Kind::Other("an Axolotl", "base_model"))
 }
 
 fn llama_board(map: &Map) -> Option<Kind> {
@@ -172,10 +193,9 @@ fn llama_board(map: &Map) -> Option<Kind> {
 }
 
 /// Keys of LLaMA-Factory that no other framework has beside `model_name_or_path`.
-const LLAMA_FACTORY: &[&str] = &[
-    "finetuning_type", "cutoff_len", "lora_target", "lora_rank", "infer_backend", "export_dir", "quantization_method",
-    "dataset_dir", "pref_loss", "max_samples", "template",
-];
+const LLAMA_FACTORY: &str = "
+    finetuning_type cutoff_len lora_target lora_rank infer_backend export_dir quantization_method dataset_dir
+    pref_loss max_samples template";
 const STAGES: &[&str] = &["pt", "sft", "rm", "ppo", "dpo", "kto"];
 
 fn llama_factory(map: &Map) -> Option<Kind> {
@@ -188,7 +208,7 @@ fn llama_factory(map: &Map) -> Option<Kind> {
         return None;
     }
     let known = map.entries.iter().filter(|entry| V0.contains_key(entry.name())).count();
-    if known * 2 < map.entries.len() {
+    if known * 3 < map.entries.len() {
         // Most keys are none of LLaMA-Factory's: somebody's own layout that borrows some of its names.
         return Some(Kind::Homemade);
     }
@@ -231,7 +251,11 @@ fn llama_factory_task(map: &Map) -> Kind {
             "export_dir",
         );
     }
-    let key = if map.get("infer_backend").is_some() { "infer_backend" } else { "model_name_or_path" };
+    let key = if map.get("infer_backend").is_some() {
+        "infer_backend"
+    } else {
+        "model_name_or_path"
+    };
     Kind::NotARun(
         "it loads a model to talk to it",
         "check the run file that trained the model",
@@ -253,15 +277,24 @@ fn is_true(map: &Map, key: &str) -> bool {
 
 fn llama_factory_v1(map: &Map) -> Option<Kind> {
     map.get("model").filter(|model| model.value.scalar().is_some())?;
-    let plugins = ["peft_config", "dist_config", "quant_config", "optim_config", "init_config", "kernel_config"];
+    let plugins = [
+        "peft_config",
+        "dist_config",
+        "quant_config",
+        "optim_config",
+        "init_config",
+        "kernel_config",
+    ];
     let has_plugin = plugins
         .iter()
         .any(|key| map.map(key).is_some_and(|plugin| plugin.get("name").is_some()));
-    let is_v1 = has_plugin || map.has_any(&["model_class", "sample_backend", "train_dataset", "batching_strategy"]);
+    let is_v1 = has_plugin || map.has_any("model_class sample_backend train_dataset batching_strategy");
     if !is_v1 {
         return None;
     }
-    let merges = map.map("peft_config").is_some_and(|peft| peft.get("export_dir").is_some());
+    let merges = map
+        .map("peft_config")
+        .is_some_and(|peft| peft.get("export_dir").is_some());
     Some(match (map.get("train_dataset").is_some(), merges) {
         (true, _) => Kind::LlamaFactoryV1,
         (false, true) => Kind::NotARun(
@@ -281,7 +314,7 @@ fn mlx(map: &Map) -> Option<Kind> {
     let key = ["iters", "lora_parameters", "fine_tune_type", "adapter_path"]
         .into_iter()
         .find(|key| map.get(key).is_some())?;
-    if !map.has_any(&["model", "data"]) {
+    if !map.has_any("model data") {
         return None;
     }
     Some(if key == "adapter_path" && !is_trained(map) {
@@ -296,20 +329,19 @@ fn mlx(map: &Map) -> Option<Kind> {
 }
 
 fn is_trained(map: &Map) -> bool {
-    talks_of_training(map, 1) || map.has_any(&["iters", "train", "data"])
+    talks_of_training(map, 1) || map.has_any("iters train data")
 }
 
 fn swift(map: &Map) -> Option<Kind> {
     if map.get("model_name_or_path").is_some() {
         return None;
     }
-    let marks = [
-        "tuner_type", "train_type", "rlhf_type", "split_dataset_ratio", "lora_rank", "sft_type", "mcore_model",
-        "tensor_model_parallel_size", "vit_lr", "external_plugins",
-    ];
-    let key = marks.into_iter().find(|key| map.get(key).is_some())?;
-    let has_data = map.has_any(&["dataset", "cached_dataset"]);
-    let names_model = map.has_any(&["model", "load", "mcore_model", "adapters"]);
+    const MARKS: &str = "
+        tuner_type train_type rlhf_type split_dataset_ratio lora_rank sft_type mcore_model
+        tensor_model_parallel_size vit_lr external_plugins";
+    let key = MARKS.split_whitespace().find(|key| map.get(key).is_some())?;
+    let has_data = map.has_any("dataset cached_dataset");
+    let names_model = map.has_any("model load mcore_model adapters");
     if !has_data && !names_model {
         return None;
     }
@@ -324,30 +356,40 @@ fn trainer(map: &Map) -> Option<Kind> {
     let mut names = map.entries.iter().filter(|entry| keys::is_of_training(entry.name()));
     names.next()?;
     names.next()?;
-    let key = ["learning_rate", "num_train_epochs", "per_device_train_batch_size", "output_dir"]
-        .into_iter()
-        .find(|key| map.get(key).is_some())
-        .unwrap_or("learning_rate");
+    let key = [
+        "learning_rate",
+        "num_train_epochs",
+        "per_device_train_batch_size",
+        "output_dir",
+    ]
+    .into_iter()
+    .find(|key| map.get(key).is_some())
+    .unwrap_or("learning_rate");
     Some(Kind::Other("a TRL or transformers", key))
 }
 
 fn bench(map: &Map) -> Option<Kind> {
-    let key = ["optimizer_kwargs", "optimizer_type"].into_iter().find(|key| map.get(key).is_some())?;
+    let key = ["optimizer_kwargs", "optimizer_type"]
+        .into_iter()
+        .find(|key| map.get(key).is_some())?;
     Some(Kind::Other("a PEFT benchmark", key))
 }
 
 /// Names that a file which trains cannot do without, in whatever layout.
-const RISK: &[&str] = &[
-    "learning_rate", "lr", "num_epochs", "num_train_epochs", "epochs", "max_steps", "batch_size",
-    "per_device_train_batch_size", "micro_batch_size", "global_batch_size", "gradient_accumulation_steps", "lora_rank",
-    "lora_r", "lora_alpha", "use_lora", "use_qlora", "lora_dropout", "target_modules", "weight_decay",
-    "warmup_ratio", "warmup_steps", "lr_scheduler", "lr_scheduler_type", "max_seq_len", "max_seq_length", "optim",
-];
+const RISK: &str = "
+    learning_rate lr num_epochs num_train_epochs epochs max_steps batch_size per_device_train_batch_size
+    micro_batch_size global_batch_size gradient_accumulation_steps lora_rank lora_r lora_alpha use_lora
+    use_qlora lora_dropout target_modules weight_decay warmup_ratio warmup_steps lr_scheduler lr_scheduler_type
+    max_seq_len max_seq_length optim";
 
 /// Whether at least `least` such names occur at the top or one level below.
 fn talks_of_training(map: &Map, least: usize) -> bool {
-    let of = |map: &Map| map.entries.iter().filter(|entry| RISK.contains(&entry.name())).count();
+    let of = |map: &Map| {
+        map.entries
+            .iter()
+            .filter(|entry| RISK.split_whitespace().any(|name| name == entry.name()))
+            .count()
+    };
     let nested: usize = map.entries.iter().filter_map(|entry| entry.value.map()).map(of).sum();
     of(map) + nested >= least
 }
-

@@ -1,4 +1,14 @@
-//! Words that every framework on top of the Hugging Face trainer shares, with ours beside them.
+//! What every framework on top of the Hugging Face trainer shares: its words, with ours beside them, and its rules for
+//! schedules and steps.
+//!
+//! Read against transformers 5.8, and 4.55 to 4.57 where they differ.
+
+use super::reader::Missing::Is;
+use super::reader::Takes::{Real, Whole};
+use super::reader::{Ask, Null, Row, Run, Said, by_default, one, point, row, unknown};
+use crate::facts::Input::{LearningRate, MaxSteps, MinLearningRate, WarmupRatio, WarmupSteps};
+use crate::facts::Origin;
+use crate::quantity::{Category, Domain};
 
 /// `optim`, as transformers 5.8 spells it.
 pub(super) const OPTIMIZERS: &[(&str, &str)] = &[
@@ -64,3 +74,122 @@ pub(super) const SCHEDULERS: &[(&str, &str)] = &[
 
 /// `eval_strategy`: whether held-out data are read while the run trains.
 pub(super) const STRATEGIES: &[(&str, &str)] = &[("no", "no"), ("steps", "steps"), ("epoch", "epoch")];
+
+const WARMUP_RATIO: Row = row("warmup_ratio", WarmupRatio, Real, Is(0.0)).or_null();
+const WARMUP_STEPS: Row = row("warmup_steps", WarmupSteps, Real, Is(0.0));
+/// Below 1 it is no number of steps but a share of all updates, so that it may have a fraction.
+const ASK_WARMUP_STEPS: Ask = Ask {
+    key: "warmup_steps",
+    takes: Real,
+    domain: Domain::reals(0.0, 9_007_199_254_740_992.0),
+    null: Null::Refused,
+    usual: Some(0.0),
+};
+
+/// `max_steps` wins over epochs when it is above 0; 0 is noticed only after the first update; below 0 is unset.
+pub(super) fn max_steps(run: &mut Run<'_>) {
+    const ANY: Domain = Domain::integers(-9_007_199_254_740_992.0, 9_007_199_254_740_992.0);
+    const KEY: &str = "max_steps";
+    let said = run.number(&Ask {
+        key: KEY,
+        takes: Whole,
+        domain: ANY,
+        null: Null::Refused,
+        usual: Some(-1.0),
+    });
+    match said {
+        Said::Value(steps, place) if steps > 0.0 => run.fact(MaxSteps, KEY, point(steps), Origin::Given(place)),
+        Said::Value(0.0, _) => run.fact(
+            MaxSteps,
+            KEY,
+            point(1.0),
+            by_default("max_steps: 0 stops after the first update"),
+        ),
+        Said::Unclear(origin) => run.fact(MaxSteps, KEY, Some(MaxSteps.domain().interval), origin),
+        Said::Value(..) | Said::Nothing => {
+            run.absent(MaxSteps, KEY, "no max_steps is written: num_train_epochs decides")
+        }
+    }
+}
+
+/// The schedule and its warm-up.
+pub(super) fn schedule(run: &mut Run<'_>) {
+    const KEY: &str = "lr_scheduler_type";
+    let (word, origin) = run.word(KEY, SCHEDULERS).or_default("linear", run.default());
+    run.tell(Category::Scheduler, KEY, one(word), origin);
+    floor(run, word);
+    let (ratio, steps) = (run.asked(&WARMUP_RATIO), run.number(&ASK_WARMUP_STEPS));
+    if let Some("constant" | "reduce_lr_on_plateau") = word {
+        let rule = format!("{} never warms up", word.unwrap_or_default());
+        run.fact(WarmupRatio, "warmup_ratio", point(0.0), by_default(rule.clone()));
+        run.fact(WarmupSteps, "warmup_steps", point(0.0), by_default(rule));
+        return;
+    }
+    match (ratio, steps) {
+        // Older versions of transformers take the steps, newer ones the ratio; newer ones read a ratio of 1 as one step.
+        (Said::Value(ratio, place), steps)
+            if ratio >= 1.0
+                || steps
+                    .given()
+                    .is_some_and(|steps| *steps > 0.0 && point(*steps) != point(ratio)) =>
+        {
+            let why = "how long this warms up depends on the version of transformers";
+            let supply = "write only one of warmup_ratio and warmup_steps, the ratio below 1";
+            let origin = unknown(why, supply, Some(place));
+            run.fact(
+                WarmupRatio,
+                "warmup_ratio",
+                Some(WarmupRatio.domain().interval),
+                origin.clone(),
+            );
+            run.fact(WarmupSteps, "warmup_steps", Some(WarmupSteps.domain().interval), origin);
+        }
+        // Below 1 it is a share of all updates, under the other name.
+        (Said::Nothing, Said::Value(share, place)) if share > 0.0 && share < 1.0 => {
+            run.fact(WarmupRatio, "warmup_steps", point(share), Origin::Given(place));
+            run.fact(
+                WarmupSteps,
+                "warmup_steps",
+                point(0.0),
+                by_default("below 1 it is a share of all updates"),
+            );
+        }
+        (ratio, steps) => {
+            run.set(&WARMUP_RATIO, ratio);
+            run.set(&WARMUP_STEPS, steps.map(f64::floor));
+        }
+    }
+}
+
+/// The lowest rate of a schedule that has one.
+fn floor(run: &mut Run<'_>, scheduler: Option<&str>) {
+    const KEY: &str = "lr_scheduler_kwargs.min_lr";
+    let ask = Ask {
+        key: KEY,
+        takes: Real,
+        domain: MinLearningRate.domain(),
+        null: Null::IsDefault,
+        usual: None,
+    };
+    let share = Ask {
+        key: "lr_scheduler_kwargs.min_lr_rate",
+        domain: Domain::RATIO,
+        ..ask
+    };
+    let (rate, share) = (run.number(&ask), run.number(&share));
+    match (scheduler, rate, share, run.facts.values(LearningRate)) {
+        (Some("cosine_with_min_lr" | "other"), Said::Value(rate, place), ..) => {
+            run.fact(MinLearningRate, KEY, point(rate), Origin::Given(place));
+        }
+        (Some("cosine_with_min_lr" | "other"), _, Said::Value(share, place), Some(peak)) => {
+            let values = peak.map_rising(|peak| peak * share);
+            run.fact(
+                MinLearningRate,
+                "lr_scheduler_kwargs.min_lr_rate",
+                values,
+                Origin::Given(place),
+            );
+        }
+        _ => run.absent(MinLearningRate, KEY, "the schedule has no floor"),
+    }
+}

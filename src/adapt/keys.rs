@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::reader::Run;
+use super::tree::{Entry, Map};
 use super::{screen, words};
-use super::yaml::{Entry, Map};
 use crate::diag::{Code, Diagnostic};
 
 /// Keys with the argument class that holds them.
@@ -36,7 +36,10 @@ fn keys(version: &str) -> Keys {
 pub(super) fn is_of_training(key: &str) -> bool {
     V0.get(key).is_some_and(|class| {
         let class = class.split('@').next().unwrap_or(class);
-        matches!(class, "TrainingArguments" | "Seq2SeqTrainingArguments" | "RayArguments" | "Fp8Arguments")
+        matches!(
+            class,
+            "TrainingArguments" | "Seq2SeqTrainingArguments" | "RayArguments" | "Fp8Arguments"
+        )
     })
 }
 
@@ -78,13 +81,19 @@ pub(super) fn check(run: &mut Run<'_>, known: &Keys) {
     }
 }
 
-/// Reports keys inside a nested mapping that the framework refuses.
-pub(super) fn check_nested(run: &mut Run<'_>, key: &str, known: &[&'static str]) {
+/// Reports keys inside a nested mapping that the framework refuses; `known` holds those it takes, between blanks.
+pub(super) fn check_nested(run: &mut Run<'_>, key: &str, known: &'static str) {
     let Some(map) = run.entry(key).and_then(|entry| entry.value.map()) else {
         return;
     };
-    for entry in map.entries.iter().filter(|entry| !known.contains(&entry.name())).take(TOLD) {
-        report(run, map, entry, known.to_vec());
+    let known: Vec<&str> = known.split_whitespace().collect();
+    for entry in map
+        .entries
+        .iter()
+        .filter(|entry| !known.contains(&entry.name()))
+        .take(TOLD)
+    {
+        report(run, map, entry, known.clone());
     }
 }
 
@@ -95,19 +104,18 @@ fn report(run: &mut Run<'_>, map: &Map, entry: &Entry, known: Vec<&'static str>)
         Code::UnknownKey,
         format!("{framework} has no key `{}`", words::shown(name)),
     )
-    .at(run.place(entry.key.span), format!("{framework} refuses the whole file for it"));
+    .at(
+        run.place(entry.key.span),
+        format!("{framework} refuses the whole file for it"),
+    );
     let elsewhere = ELSEWHERE
         .iter()
         .find(|(theirs, ours)| *theirs == name && known.contains(ours))
         .map(|(_, ours)| *ours);
     let meant = elsewhere.or_else(|| words::near(name, known.iter().copied()));
     run.diagnostics.push(match meant {
-        Some(meant) if map.get(meant).is_some() => {
-            diagnostic.help(format!("delete it; `{meant}` is written too"))
-        }
-        Some("quantization_bit") if name == "load_in_4bit" => {
-            diagnostic.help("write `quantization_bit: 4` for it")
-        }
+        Some(meant) if map.get(meant).is_some() => diagnostic.help(format!("delete it; `{meant}` is written too")),
+        Some("quantization_bit") if name == "load_in_4bit" => diagnostic.help("write `quantization_bit: 4` for it"),
         Some(meant) => diagnostic.instead(meant),
         None => diagnostic.help("delete the line, or check its spelling"),
     });

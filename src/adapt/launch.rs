@@ -3,41 +3,48 @@
 use super::Launch;
 use super::reader::{Run, Said, by_default, point, unknown};
 use crate::facts::Input::{MaxSamples, Rows, Seed, WorldSize};
-use crate::facts::{Input, Key, NumberFact, Origin, WordFact, Words};
+use crate::facts::{Key, Origin, WordFact, Words};
 use crate::quantity::{Category, Interval};
-
-fn set(run: &mut Run<'_>, fact: Input, values: Option<Interval>, origin: Origin) {
-    let key = Key::default();
-    run.facts.set(fact, NumberFact { values, origin, key });
-}
 
 /// The number of training processes; `why` says why the file leaves it open.
 pub(super) fn world(run: &mut Run<'_>, launch: Launch, why: &str) {
     let domain = WorldSize.domain().interval;
     let (values, origin) = match launch.world_size {
-        Some(size) => (point(f64::from(size).clamp(domain.lo(), domain.hi())), Origin::Flag("--world-size")),
+        Some(size) => (
+            point(f64::from(size).clamp(domain.lo(), domain.hi())),
+            Origin::Flag("--world-size"),
+        ),
         None => (Some(domain), unknown(why, "say --world-size N", None)),
     };
-    set(run, WorldSize, values, origin);
+    run.nameless(WorldSize, values, origin);
 }
 
 /// Rows that one pass walks, of `sets` data sets; `packs` says whether a row is a packed sequence.
-pub(super) fn rows(
-    run: &mut Run<'_>,
-    launch: Launch,
-    sets: Option<usize>,
-    packs: Option<bool>,
-    stage: Option<&str>,
-) {
+pub(super) fn rows(run: &mut Run<'_>, launch: Launch, sets: Option<usize>, packs: Option<bool>, stage: Option<&str>) {
     let domain = Rows.domain().interval;
     let cap = cap(run, sets, packs, stage).map(|(each, most)| (each, most.clamp(domain.lo(), domain.hi())));
-    let counted = if packs == Some(false) { "say --dataset-rows N" } else { "say --dataset-rows N, counted after packing" };
-    let flag = launch.dataset_rows.map(|rows| (rows as f64).clamp(domain.lo(), domain.hi()));
+    let counted = if packs == Some(false) {
+        "say --dataset-rows N"
+    } else {
+        "say --dataset-rows N, counted after packing"
+    };
+    let flag = launch
+        .dataset_rows
+        .map(|rows| (rows as f64).clamp(domain.lo(), domain.hi()));
     let (values, origin) = match (flag, cap) {
         (Some(rows), Some((each, most))) if rows > most => {
             let sets = sets.unwrap_or(1);
-            let of = if sets == 1 { "the data set".to_owned() } else { format!("each of {sets} data sets") };
-            (point(most), by_default(format!("of the {rows} rows said, max_samples keeps at most {each} of {of}")))
+            let of = if sets == 1 {
+                "the data set".to_owned()
+            } else {
+                format!("each of {sets} data sets")
+            };
+            (
+                point(most),
+                by_default(format!(
+                    "of the {rows} rows said, max_samples keeps at most {each} of {of}"
+                )),
+            )
         }
         (Some(rows), _) => (point(rows), Origin::Flag("--dataset-rows")),
         (None, Some((each, most))) => {
@@ -49,22 +56,20 @@ pub(super) fn rows(
             (Some(domain), unknown(why, counted, None))
         }
     };
-    set(run, Rows, values, origin);
+    run.nameless(Rows, values, origin);
 }
 
 /// What `max_samples` keeps of each set, and of all; `None` where it bounds nothing.
-fn cap(
-    run: &mut Run<'_>,
-    sets: Option<usize>,
-    packs: Option<bool>,
-    stage: Option<&str>,
-) -> Option<(f64, f64)> {
+fn cap(run: &mut Run<'_>, sets: Option<usize>, packs: Option<bool>, stage: Option<&str>) -> Option<(f64, f64)> {
     let each = run.facts.values(MaxSamples).filter(|each| each.is_point())?;
     // Packing of supervised data only joins rows; that of plain text also cuts them.
     let joins_only = packs == Some(false) || (packs == Some(true) && stage.is_some_and(|stage| stage != "pt"));
     let streams = run.switch("streaming") == Said::Nothing || matches!(run.switch("streaming"), Said::Value(false, _));
     // Drawing with given odds until the largest set is used up can repeat the others without end.
-    let repeats = run.text("mix_strategy").given().is_some_and(|mix| mix == "interleave_over")
+    let repeats = run
+        .text("mix_strategy")
+        .given()
+        .is_some_and(|mix| mix == "interleave_over")
         && run.entry("interleave_probs").is_some();
     // Tokenised data that are already there are used whole.
     let is_saved = run.text("tokenized_path") != Said::Nothing;
@@ -81,7 +86,11 @@ pub(super) fn lineage(run: &mut Run<'_>) {
     };
     let guard = WordFact {
         words: Words::Unknown,
-        origin: unknown("a run file does not say who watches the run", "train under ftrisk", None),
+        origin: unknown(
+            "a run file does not say who watches the run",
+            "train under ftrisk",
+            None,
+        ),
         key,
     };
     run.facts.set_words(Category::Parent, parent);

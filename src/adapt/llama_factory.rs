@@ -3,20 +3,19 @@
 //! Read against commit ff6d4d12 with transformers 5.8 (and 4.55 to 4.57 where they differ). Values are passed on as the
 //! loader made them: nothing is converted, so a quoted number is text and `null` is a value.
 
-use super::hf::{OPTIMIZERS, SCHEDULERS, STRATEGIES};
+use super::hf::{self, OPTIMIZERS, STRATEGIES};
 use super::reader::Missing::{Absent, Is};
 use super::reader::Takes::{Real, Whole};
-use super::reader::{Ask, Dialect, Null, Row, Run, Said, by_default, point, row, unknown};
+use super::reader::{Ask, Dialect, Null, Row, Run, Said, by_default, one, point, row, unknown};
 use super::scalar::Loader;
 use super::{Launch, launch, quantized, refusals};
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::facts::Input::{
-    Accumulation, Alpha, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSamples, MaxSteps,
-    MinLearningRate, ModelParallel, PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength, WarmupRatio,
-    WarmupSteps, WeightDecay,
+    Accumulation, Alpha, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSamples, ModelParallel,
+    PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength, WeightDecay,
 };
 use crate::facts::{Origin, Words};
-use crate::quantity::{Category, Domain, Interval};
+use crate::quantity::{Category, Interval};
 
 /// How LLaMA-Factory reads run files.
 pub(super) static DIALECT: Dialect = Dialect {
@@ -25,18 +24,16 @@ pub(super) static DIALECT: Dialect = Dialect {
     loader: Loader::OmegaConf,
     default: "LLaMA-Factory's default",
     nested_text_is_read: false,
-    order: &[
-        "model_name_or_path", "model_revision", "adapter_name_or_path", "create_new_adapter", "quantization_bit",
-        "quantization_method", "trust_remote_code", "stage", "do_train", "finetuning_type", "lora_rank", "lora_alpha",
-        "lora_dropout", "lora_target", "use_rslora", "use_dora", "loraplus_lr_ratio", "oft_target", "use_galore",
-        "use_apollo", "use_badam", "use_adam_mini", "use_muon", "pref_beta", "pref_loss", "deepspeed", "dataset",
-        "dataset_dir", "template", "cutoff_len", "packing", "neat_packing", "streaming", "max_samples",
-        "preprocessing_num_workers", "output_dir", "logging_steps", "save_steps", "overwrite_output_dir", "report_to",
-        "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate", "num_train_epochs", "max_steps",
-        "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_ratio", "warmup_steps", "optim", "weight_decay",
-        "max_grad_norm", "seed", "bf16", "ddp_timeout", "eval_dataset", "val_size", "eval_strategy", "eval_steps",
-        "tensor_model_parallel_size",
-    ],
+    order: "
+        model_name_or_path model_revision adapter_name_or_path create_new_adapter quantization_bit
+        quantization_method trust_remote_code stage do_train finetuning_type lora_rank lora_alpha lora_dropout
+        lora_target use_rslora use_dora loraplus_lr_ratio oft_target use_galore use_apollo use_badam
+        use_adam_mini use_muon pref_beta pref_loss deepspeed dataset dataset_dir template cutoff_len packing
+        neat_packing streaming max_samples preprocessing_num_workers output_dir logging_steps save_steps
+        overwrite_output_dir report_to per_device_train_batch_size gradient_accumulation_steps learning_rate
+        num_train_epochs max_steps lr_scheduler_type lr_scheduler_kwargs warmup_ratio warmup_steps optim
+        weight_decay max_grad_norm seed bf16 ddp_timeout eval_dataset val_size eval_strategy eval_steps
+        tensor_model_parallel_size",
 };
 
 /// Numbers that every run has.
@@ -48,25 +45,41 @@ const ALWAYS: &[Row] = &[
     row("weight_decay", WeightDecay, Real, Is(0.0)),
     row("max_grad_norm", ClipNorm, Real, Is(1.0)),
     row("seed", Seed, Whole, Is(42.0)),
-    row("max_samples", MaxSamples, Whole, Absent("no max_samples is written: every row is used")).or_null(),
+    row(
+        "max_samples",
+        MaxSamples,
+        Whole,
+        Absent("no max_samples is written: every row is used"),
+    )
+    .or_null(),
 ];
 
 /// Numbers of LoRA.
 const LORA: &[Row] = &[
     row("lora_rank", Rank, Whole, Is(8.0)),
-    row("loraplus_lr_ratio", LoraPlusRatio, Real, Absent("no loraplus_lr_ratio is written: A and B learn at one rate")).or_null(),
+    row(
+        "loraplus_lr_ratio",
+        LoraPlusRatio,
+        Real,
+        Absent("no loraplus_lr_ratio is written: A and B learn at one rate"),
+    )
+    .or_null(),
 ];
 
 /// `lora_alpha`; without it the rank decides.
 const ALPHA: Row = row("lora_alpha", Alpha, Real, Absent("")).or_null();
 /// The pull towards the reference model in preference tuning.
 const BETA: Row = row("pref_beta", PreferenceBeta, Real, Is(0.1));
-const WARMUP_RATIO: Row = row("warmup_ratio", WarmupRatio, Real, Is(0.0)).or_null();
-const WARMUP_STEPS: Row = row("warmup_steps", WarmupSteps, Real, Is(0.0));
 const CUTOFF: Row = row("cutoff_len", SequenceLength, Whole, Is(2048.0));
 
-const STAGES: &[(&str, &str)] =
-    &[("pt", "pt"), ("sft", "sft"), ("rm", "rm"), ("ppo", "ppo"), ("dpo", "dpo"), ("kto", "kto")];
+const STAGES: &[(&str, &str)] = &[
+    ("pt", "pt"),
+    ("sft", "sft"),
+    ("rm", "rm"),
+    ("ppo", "ppo"),
+    ("dpo", "dpo"),
+    ("kto", "kto"),
+];
 /// `pref_loss`, and the stage that it makes of `dpo`.
 const LOSSES: &[(&str, &str)] = &[
     ("sigmoid", "dpo"),
@@ -92,17 +105,25 @@ pub(super) fn read(run: &mut Run<'_>, launch: Launch) {
     told_to_train(run);
     let stage = stage(run);
     let method = method(run);
-    data(run, stage, launch);
     run.numbers(ALWAYS);
+    data(run, stage, launch);
     batch(run);
-    max_steps(run);
+    hf::max_steps(run);
     adapter(run, method);
     match stage {
         Some("dpo" | "ipo" | "orpo" | "simpo" | "kto") | None => run.numbers(&[BETA]),
-        Some("ppo") => run.absent(PreferenceBeta, "pref_beta", "PPO steers by ppo_target, not by pref_beta"),
-        Some(_) => run.absent(PreferenceBeta, "pref_beta", "only preference tuning has a preference beta"),
+        Some("ppo") => run.absent(
+            PreferenceBeta,
+            "pref_beta",
+            "PPO steers by ppo_target, not by pref_beta",
+        ),
+        Some(_) => run.absent(
+            PreferenceBeta,
+            "pref_beta",
+            "only preference tuning has a preference beta",
+        ),
     }
-    schedule(run);
+    hf::schedule(run);
     optimizer(run);
     parallel(run);
     presence(run);
@@ -115,11 +136,14 @@ fn told_to_train(run: &mut Run<'_>) {
     if run.switch("do_train") == Said::Nothing
         && let Some(goes) = run.key("do_train").goes
     {
-        let diagnostic = Diagnostic::new(Code::NotARun, "do_train is not written: as it stands the file trains nothing")
-            .weighing(Severity::Warning)
-            .at(goes, "it would go here")
-            .help("add the line")
-            .instead("do_train: true");
+        let diagnostic = Diagnostic::new(
+            Code::NotARun,
+            "do_train is not written: as it stands the file trains nothing",
+        )
+        .weighing(Severity::Warning)
+        .at(goes, "it would go here")
+        .help("add the line")
+        .instead("do_train: true");
         run.diagnostics.push(diagnostic);
     }
 }
@@ -131,17 +155,15 @@ fn stage(run: &mut Run<'_>) -> Option<&'static str> {
     let loss = run.word("pref_loss", LOSSES);
     if stage == Some("dpo") {
         match loss {
-            Said::Value(word, place) if word != "dpo" => (stage, origin, key) = (Some(word), Origin::Given(place), "pref_loss"),
+            Said::Value(word, place) if word != "dpo" => {
+                (stage, origin, key) = (Some(word), Origin::Given(place), "pref_loss")
+            }
             Said::Unclear(why) => (stage, origin, key) = (None, why, "pref_loss"),
             _ => {}
         }
     }
     run.tell(Category::Stage, key, one(stage), origin);
     stage
-}
-
-fn one(word: Option<&str>) -> Words {
-    word.map_or(Words::Unknown, |word| Words::One(word.to_owned()))
 }
 
 fn text(run: &mut Run<'_>, category: Category, key: &str, default: &str, rule: &str) {
@@ -178,7 +200,10 @@ fn data(run: &mut Run<'_>, stage: Option<&str>, launch: Launch) {
     let (words, origin) = match dataset {
         Said::Value(names, place) => (Words::Set(names), Origin::Given(place)),
         Said::Unclear(origin) => (Words::Unknown, origin),
-        Said::Nothing => (Words::Unknown, unknown("the run file names no data set", "write `dataset`", None)),
+        Said::Nothing => (
+            Words::Unknown,
+            unknown("the run file names no data set", "write `dataset`", None),
+        ),
     };
     run.tell(Category::Dataset, "dataset", words, origin);
     let (words, origin) = match run.text("template") {
@@ -194,7 +219,10 @@ fn data(run: &mut Run<'_>, stage: Option<&str>, launch: Launch) {
     let asked = packing(run);
     let packs = match (asked, stage) {
         (None, _) => None,
-        (Some(asked), Some(stage)) => Some(matches!((stage, asked), ("pt", None | Some(true)) | ("sft", Some(true)))),
+        (Some(asked), Some(stage)) => Some(matches!(
+            (stage, asked),
+            ("pt", None | Some(true)) | ("sft", Some(true))
+        )),
         (Some(asked), None) => (asked == Some(false)).then_some(false),
     };
     launch::rows(run, launch, sets, packs, stage);
@@ -223,25 +251,17 @@ fn sequence_length(run: &mut Run<'_>, is_packed: bool) {
 }
 
 fn batch(run: &mut Run<'_>) {
-    run.absent(GlobalBatch, "per_device_train_batch_size", "LLaMA-Factory counts batches per device");
+    run.nameless(GlobalBatch, None, by_default("LLaMA-Factory counts batches per device"));
     if let Said::Value(true, place) = run.switch("auto_find_batch_size") {
         let most = run.facts.values(PerDevice).map_or(f64::MAX, Interval::hi);
         let why = "auto_find_batch_size makes the batch smaller until it fits into memory";
         let origin = unknown(why, "write auto_find_batch_size: false", Some(place));
-        run.fact(PerDevice, "per_device_train_batch_size", Interval::new(1.0, most), origin);
-    }
-}
-
-/// `max_steps` wins over epochs when it is above 0; 0 is noticed only after the first update; below 0 is unset.
-fn max_steps(run: &mut Run<'_>) {
-    const ANY: Domain = Domain::integers(-9_007_199_254_740_992.0, 9_007_199_254_740_992.0);
-    const KEY: &str = "max_steps";
-    let said = run.number(&Ask { key: KEY, takes: Whole, domain: ANY, null: Null::Refused, usual: Some(-1.0) });
-    match said {
-        Said::Value(steps, place) if steps > 0.0 => run.fact(MaxSteps, KEY, point(steps), Origin::Given(place)),
-        Said::Value(0.0, _) => run.fact(MaxSteps, KEY, point(1.0), by_default("max_steps: 0 stops after the first update")),
-        Said::Unclear(origin) => run.fact(MaxSteps, KEY, Some(MaxSteps.domain().interval), origin),
-        Said::Value(..) | Said::Nothing => run.absent(MaxSteps, KEY, "no max_steps is written: num_train_epochs decides"),
+        run.fact(
+            PerDevice,
+            "per_device_train_batch_size",
+            Interval::new(1.0, most),
+            origin,
+        );
     }
 }
 
@@ -260,7 +280,12 @@ fn adapter(run: &mut Run<'_>, method: Option<&str>) {
             return;
         }
     };
-    for (fact, key) in [(Rank, "lora_rank"), (Alpha, "lora_alpha"), (RankStabilised, "use_rslora"), (LoraPlusRatio, "loraplus_lr_ratio")] {
+    for (fact, key) in [
+        (Rank, "lora_rank"),
+        (Alpha, "lora_alpha"),
+        (RankStabilised, "use_rslora"),
+        (LoraPlusRatio, "loraplus_lr_ratio"),
+    ] {
         run.absent(fact, key, format!("{phrase} has no {}", fact.name()));
     }
     if method == Some("oft") {
@@ -280,7 +305,10 @@ fn alpha(run: &mut Run<'_>) {
     match run.asked(&ALPHA) {
         // Python's `or`: 0 is as good as nothing.
         Said::Nothing | Said::Value(0.0, _) => {
-            let twice = run.facts.values(Rank).and_then(|rank| rank.map_rising(|rank| 2.0 * rank));
+            let twice = run
+                .facts
+                .values(Rank)
+                .and_then(|rank| rank.map_rising(|rank| 2.0 * rank));
             let origin = match run.facts.number(Rank).map(|rank| &rank.origin) {
                 Some(Origin::Unknown { supply, place, .. }) => {
                     unknown("it is 2 × lora_rank, which is not known", supply.clone(), *place)
@@ -295,7 +323,12 @@ fn alpha(run: &mut Run<'_>) {
 
 fn targets(run: &mut Run<'_>, key: &str) {
     let (words, origin) = run.list(key).or_default(vec!["all".into()], DIALECT.default);
-    run.tell(Category::LoraTargets, key, words.map_or(Words::Unknown, Words::Set), origin);
+    run.tell(
+        Category::LoraTargets,
+        key,
+        words.map_or(Words::Unknown, Words::Set),
+        origin,
+    );
 }
 
 /// An adapter that is trained on keeps its own shape, whatever the file says.
@@ -310,61 +343,14 @@ fn continued(run: &mut Run<'_>) {
         "write create_new_adapter: true, or look into that adapter's adapter_config.json",
         Some(place),
     );
-    for (fact, key) in [(Rank, "lora_rank"), (Alpha, "lora_alpha"), (RankStabilised, "use_rslora")] {
+    for (fact, key) in [
+        (Rank, "lora_rank"),
+        (Alpha, "lora_alpha"),
+        (RankStabilised, "use_rslora"),
+    ] {
         run.fact(fact, key, Some(fact.domain().interval), origin.clone());
     }
     run.tell(Category::LoraTargets, "lora_target", Words::Unknown, origin);
-}
-
-/// The schedule and its warm-up.
-fn schedule(run: &mut Run<'_>) {
-    const KEY: &str = "lr_scheduler_type";
-    let (word, origin) = run.word(KEY, SCHEDULERS).or_default("linear", DIALECT.default);
-    run.tell(Category::Scheduler, KEY, one(word), origin);
-    floor(run, word);
-    let (ratio, steps) = (run.asked(&WARMUP_RATIO), run.asked(&WARMUP_STEPS));
-    if let Some("constant" | "reduce_lr_on_plateau") = word {
-        let rule = format!("{} never warms up", word.unwrap_or_default());
-        run.fact(WarmupRatio, "warmup_ratio", point(0.0), by_default(rule.clone()));
-        run.fact(WarmupSteps, "warmup_steps", point(0.0), by_default(rule));
-        return;
-    }
-    match (ratio, steps) {
-        // Older versions of transformers take the steps, newer ones the ratio.
-        (Said::Value(ratio, place), Said::Value(steps, _)) if steps > 0.0 && steps != ratio => {
-            let why = "warmup_ratio and warmup_steps are both written, and which one wins depends on the version of transformers";
-            let origin = unknown(why, "write only one of them", Some(place));
-            run.fact(WarmupRatio, "warmup_ratio", Some(WarmupRatio.domain().interval), origin.clone());
-            run.fact(WarmupSteps, "warmup_steps", Some(WarmupSteps.domain().interval), origin);
-        }
-        // Below 1 it is a share of all updates, under the other name.
-        (Said::Nothing, Said::Value(share, place)) if share > 0.0 && share < 1.0 => {
-            run.fact(WarmupRatio, "warmup_steps", point(share), Origin::Given(place));
-            run.fact(WarmupSteps, "warmup_steps", point(0.0), by_default("below 1 it is a share of all updates"));
-        }
-        (ratio, steps) => {
-            run.set(&WARMUP_RATIO, ratio);
-            run.set(&WARMUP_STEPS, steps.map(f64::floor));
-        }
-    }
-}
-
-/// The lowest rate of a schedule that has one.
-fn floor(run: &mut Run<'_>, scheduler: Option<&str>) {
-    const KEY: &str = "lr_scheduler_kwargs.min_lr";
-    let ask = Ask { key: KEY, takes: Real, domain: MinLearningRate.domain(), null: Null::IsDefault, usual: None };
-    let share = Ask { key: "lr_scheduler_kwargs.min_lr_rate", domain: Domain::RATIO, ..ask };
-    let (rate, share) = (run.number(&ask), run.number(&share));
-    match (scheduler, rate, share, run.facts.values(LearningRate)) {
-        (Some("cosine_with_min_lr" | "other"), Said::Value(rate, place), ..) => {
-            run.fact(MinLearningRate, KEY, point(rate), Origin::Given(place));
-        }
-        (Some("cosine_with_min_lr" | "other"), _, Said::Value(share, place), Some(peak)) => {
-            let values = peak.map_rising(|peak| peak * share);
-            run.fact(MinLearningRate, "lr_scheduler_kwargs.min_lr_rate", values, Origin::Given(place));
-        }
-        _ => run.absent(MinLearningRate, KEY, "the schedule has no floor"),
-    }
 }
 
 fn optimizer(run: &mut Run<'_>) {
@@ -417,7 +403,13 @@ fn parallel(run: &mut Run<'_>) {
     let mut shared = 1.0;
     let mut from = None;
     for key in SIZES {
-        let ask = Ask { key, takes: Whole, domain: ModelParallel.domain(), null: Null::Refused, usual: Some(1.0) };
+        let ask = Ask {
+            key,
+            takes: Whole,
+            domain: ModelParallel.domain(),
+            null: Null::Refused,
+            usual: Some(1.0),
+        };
         match run.number(&ask) {
             Said::Value(size, place) if size > 1.0 => {
                 shared *= size;
@@ -431,8 +423,14 @@ fn parallel(run: &mut Run<'_>) {
         }
     }
     let elsewhere = [
-        ("hyper_parallel_args", "the file of hyper_parallel_args says how many devices share one copy of the model"),
-        ("parallelism_config", "parallelism_config says how many devices share one copy of the model, and ftrisk does not read it"),
+        (
+            "hyper_parallel_args",
+            "the file of hyper_parallel_args says how many devices share one copy of the model",
+        ),
+        (
+            "parallelism_config",
+            "parallelism_config says how many devices share one copy of the model, and ftrisk does not read it",
+        ),
     ];
     for (key, why) in elsewhere {
         if let Some(entry) = run.entry(key) {
@@ -443,7 +441,7 @@ fn parallel(run: &mut Run<'_>) {
     }
     match from {
         Some((key, origin)) => run.fact(ModelParallel, key, point(shared), origin),
-        None => run.absent(ModelParallel, "tensor_model_parallel_size", "every device has its own copy of the model"),
+        None => run.nameless(ModelParallel, None, by_default("every device takes its own batches")),
     }
 }
 

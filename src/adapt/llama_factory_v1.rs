@@ -4,9 +4,9 @@
 
 use super::reader::Missing::{Absent, Is};
 use super::reader::Takes::{Real, Whole};
-use super::reader::{Ask, Dialect, Null, Row, Run, Said, by_default, point, row, unknown};
+use super::reader::{Ask, Dialect, Null, Row, Run, Said, by_default, one, point, row, unknown};
 use super::scalar::{Loader, Value, resolve};
-use super::yaml::Data;
+use super::tree::Data;
 use super::{Launch, keys, launch};
 use crate::diag::{Code, Diagnostic, one_of};
 use crate::facts::Input::{
@@ -24,22 +24,26 @@ pub(super) static DIALECT: Dialect = Dialect {
     loader: Loader::OmegaConf,
     default: "LLaMA-Factory v1's default",
     nested_text_is_read: true,
-    order: &[
-        "model", "trust_remote_code", "model_class", "custom_chat_template", "flash_attn", "peft_config",
-        "peft_config.name", "peft_config.r", "peft_config.lora_alpha", "peft_config.lora_dropout",
-        "peft_config.target_modules", "peft_config.use_rslora", "peft_config.use_dora", "kernel_config",
-        "quant_config", "quant_config.name", "quant_config.quantization_bit", "dist_config", "cp_size", "init_config",
-        "train_dataset", "eval_dataset", "output_dir", "micro_batch_size", "global_batch_size", "batching_strategy",
-        "cutoff_len", "learning_rate", "optim_config", "optim_config.name", "optim_config.wd", "lr_scheduler_config",
-        "max_grad_norm", "bf16", "num_train_epochs", "max_steps", "seed", "pref_loss", "pref_beta", "sample_backend",
-        "max_new_tokens",
-    ],
+    order: "
+        model trust_remote_code model_class custom_chat_template flash_attn peft_config peft_config.name
+        peft_config.r peft_config.lora_alpha peft_config.lora_dropout peft_config.target_modules
+        peft_config.use_rslora peft_config.use_dora kernel_config quant_config quant_config.name
+        quant_config.quantization_bit dist_config cp_size init_config train_dataset eval_dataset output_dir
+        micro_batch_size global_batch_size batching_strategy cutoff_len learning_rate optim_config
+        optim_config.name optim_config.wd lr_scheduler_config max_grad_norm bf16 num_train_epochs max_steps seed
+        pref_loss pref_beta sample_backend max_new_tokens",
 };
 
 /// Numbers that every run has.
 const ALWAYS: &[Row] = &[
     row("micro_batch_size", PerDevice, Whole, Is(1.0)),
-    row("global_batch_size", GlobalBatch, Whole, Absent("without global_batch_size an update takes one micro-batch of every device")).or_null(),
+    row(
+        "global_batch_size",
+        GlobalBatch,
+        Whole,
+        Absent("without global_batch_size an update takes one micro-batch of every device"),
+    )
+    .or_null(),
     row("learning_rate", LearningRate, Real, Is(1e-4)),
     row("num_train_epochs", Epochs, Whole, Is(3.0)),
     row("max_grad_norm", ClipNorm, Real, Is(1.0)),
@@ -56,16 +60,13 @@ const LORA: &[Row] = &[
 const BETA: Row = row("pref_beta", PreferenceBeta, Real, Is(0.1));
 
 /// What the plugins of `peft_config` and `quant_config` take; they refuse anything else.
-const LORA_KEYS: &[&str] = &[
-    "name", "r", "lora_alpha", "lora_dropout", "target_modules", "use_rslora", "use_dora", "modules_to_save",
-    "adapter_name_or_path", "export_dir", "export_size", "export_hub_model_id", "infer_dtype", "export_legacy_format",
-];
-const FREEZE_KEYS: &[&str] = &[
-    "name", "freeze_trainable_layers", "freeze_trainable_modules", "freeze_extra_modules",
-    "cast_trainable_params_to_fp32",
-];
-const QUANT_KEYS: &[&str] =
-    &["name", "quantization_bit", "compute_dtype", "double_quantization", "quantization_type"];
+const LORA_KEYS: &str = "
+    name r lora_alpha lora_dropout target_modules use_rslora use_dora modules_to_save adapter_name_or_path
+    export_dir export_size export_hub_model_id infer_dtype export_legacy_format";
+const FREEZE_KEYS: &str = "
+    name freeze_trainable_layers freeze_trainable_modules freeze_extra_modules cast_trainable_params_to_fp32";
+const QUANT_KEYS: &str = "
+    name quantization_bit compute_dtype double_quantization quantization_type";
 /// Reads a run file of LLaMA-Factory v1.
 pub(super) fn read(run: &mut Run<'_>, launch: Launch) {
     run.facts.drops_last = true;
@@ -98,7 +99,10 @@ fn plugin(run: &Run<'_>, key: &str) -> Said<()> {
     if entry.value.map().is_some() {
         return Said::Value((), place);
     }
-    let is_null = entry.value.scalar().is_some_and(|value| value.is_plain && resolve(&value.text, DIALECT.loader) == Value::Null);
+    let is_null = entry
+        .value
+        .scalar()
+        .is_some_and(|value| value.is_plain && resolve(&value.text, DIALECT.loader) == Value::Null);
     if is_null {
         return Said::Nothing;
     }
@@ -125,25 +129,29 @@ fn name(run: &mut Run<'_>, key: &'static str, names: &[(&'static str, &'static s
     }
 }
 
-fn one(word: Option<&str>) -> Words {
-    word.map_or(Words::Unknown, |word| Words::One(word.to_owned()))
-}
-
 /// The tuning method, and with it the model, how it is quantised, and the adapter.
 fn method(run: &mut Run<'_>) {
     let (model, origin) = run.text("model").or_default(String::new(), "");
-    run.tell(Category::Model, "model", model.map_or(Words::Unknown, Words::One), origin);
+    run.tell(
+        Category::Model,
+        "model",
+        model.map_or(Words::Unknown, Words::One),
+        origin,
+    );
     let origin = by_default("v1 has no key for a revision");
     run.tell(Category::ModelRevision, "model", Words::One("main".into()), origin);
     let (base, base_origin) = quantization(run);
     let rule = "without peft_config every weight moves";
-    let (mut method, mut origin) = name(run, "peft_config.name", &[("lora", "lora"), ("freeze", "freeze")]).or_default("full", rule);
+    let (mut method, mut origin) =
+        name(run, "peft_config.name", &[("lora", "lora"), ("freeze", "freeze")]).or_default("full", rule);
     let mut key = "peft_config.name";
     match method {
         Some("lora") => {
             keys::check_nested(run, "peft_config", LORA_KEYS);
             match run.switch("peft_config.use_dora") {
-                Said::Value(true, place) => (method, origin, key) = (Some("dora"), Origin::Given(place), "peft_config.use_dora"),
+                Said::Value(true, place) => {
+                    (method, origin, key) = (Some("dora"), Origin::Given(place), "peft_config.use_dora")
+                }
                 Said::Unclear(why) => (method, origin, key) = (None, why, "peft_config.use_dora"),
                 _ if base != Some("none") => {
                     (method, origin, key) = (base.map(|_| "qlora"), base_origin, "quant_config.quantization_bit");
@@ -156,7 +164,14 @@ fn method(run: &mut Run<'_>) {
             if word == "freeze" {
                 keys::check_nested(run, "peft_config", FREEZE_KEYS);
             }
-            no_adapter(run, if word == "full" { "full fine-tuning" } else { "freeze tuning" });
+            no_adapter(
+                run,
+                if word == "full" {
+                    "full fine-tuning"
+                } else {
+                    "freeze tuning"
+                },
+            );
         }
         None => adapter(run),
     }
@@ -165,7 +180,13 @@ fn method(run: &mut Run<'_>) {
 
 fn quantization(run: &mut Run<'_>) -> (Option<&'static str>, Origin) {
     const KEY: &str = "quant_config.quantization_bit";
-    let bits = Ask { key: KEY, takes: Whole, domain: Domain::integers(4.0, 8.0), null: Null::IsDefault, usual: None };
+    let bits = Ask {
+        key: KEY,
+        takes: Whole,
+        domain: Domain::integers(4.0, 8.0),
+        null: Null::IsDefault,
+        usual: None,
+    };
     let named = name(run, "quant_config.name", &[("bnb", "bnb"), ("auto", "auto")]);
     if named.given().is_some() {
         keys::check_nested(run, "quant_config", QUANT_KEYS);
@@ -176,31 +197,59 @@ fn quantization(run: &mut Run<'_>) -> (Option<&'static str>, Origin) {
         (_, Said::Value(8.0, place)) => (Some("8bit"), Origin::Given(place)),
         (_, Said::Value(4.0, place)) => (Some("4bit"), Origin::Given(place)),
         (_, Said::Value(_, place)) => (Some("other"), Origin::Given(place)),
-        (Said::Value("bnb", _), Said::Nothing) => (Some("4bit"), by_default("bnb without quantization_bit means 4 bits")),
-        (Said::Value(..), Said::Nothing) => (Some("none"), by_default("auto without quantization_bit quantises nothing")),
+        (Said::Value("bnb", _), Said::Nothing) => {
+            (Some("4bit"), by_default("bnb without quantization_bit means 4 bits"))
+        }
+        (Said::Value(..), Said::Nothing) => (
+            Some("none"),
+            by_default("auto without quantization_bit quantises nothing"),
+        ),
     };
     run.tell(Category::Quantization, KEY, one(word), origin.clone());
     (word, origin)
 }
 
 fn no_adapter(run: &mut Run<'_>, phrase: &str) {
-    for (fact, key) in [(Rank, "peft_config.r"), (Alpha, "peft_config.lora_alpha"), (RankStabilised, "peft_config.use_rslora")] {
+    for (fact, key) in [
+        (Rank, "peft_config.r"),
+        (Alpha, "peft_config.lora_alpha"),
+        (RankStabilised, "peft_config.use_rslora"),
+    ] {
         run.absent(fact, key, format!("{phrase} has no {}", fact.name()));
     }
     let origin = by_default(format!("{phrase} has no adapter"));
-    run.tell(Category::LoraTargets, "peft_config.target_modules", Words::Absent, origin);
+    run.tell(
+        Category::LoraTargets,
+        "peft_config.target_modules",
+        Words::Absent,
+        origin,
+    );
 }
 
 fn adapter(run: &mut Run<'_>) {
     const TARGETS: &str = "peft_config.target_modules";
     run.numbers(LORA);
     let stabilised = run.switch("peft_config.use_rslora").map(|on| f64::from(u8::from(on)));
-    run.set(&row("peft_config.use_rslora", RankStabilised, Whole, Is(0.0)), stabilised);
-    let is_list = run.entry(TARGETS).is_some_and(|entry| matches!(entry.value.data, Data::List(_)));
+    run.set(
+        &row("peft_config.use_rslora", RankStabilised, Whole, Is(0.0)),
+        stabilised,
+    );
+    let is_list = run
+        .entry(TARGETS)
+        .is_some_and(|entry| matches!(entry.value.data, Data::List(_)));
     // A text is one module, commas and all.
-    let said = if is_list { run.list(TARGETS) } else { run.text(TARGETS).map(|module| vec![module]) };
+    let said = if is_list {
+        run.list(TARGETS)
+    } else {
+        run.text(TARGETS).map(|module| vec![module])
+    };
     let (targets, origin) = said.or_default(vec!["all".into()], DIALECT.default);
-    run.tell(Category::LoraTargets, TARGETS, targets.map_or(Words::Unknown, Words::Set), origin);
+    run.tell(
+        Category::LoraTargets,
+        TARGETS,
+        targets.map_or(Words::Unknown, Words::Set),
+        origin,
+    );
     continued(run);
 }
 
@@ -209,17 +258,33 @@ fn continued(run: &mut Run<'_>) {
     let Some(entry) = run.entry("peft_config.adapter_name_or_path") else {
         return;
     };
-    let is_null = entry.value.scalar().is_some_and(|path| path.is_plain && resolve(&path.text, DIALECT.loader) == Value::Null);
+    let is_null = entry
+        .value
+        .scalar()
+        .is_some_and(|path| path.is_plain && resolve(&path.text, DIALECT.loader) == Value::Null);
     if is_null {
         return;
     }
     let why = "the adapter of adapter_name_or_path is trained on, with its own rank, alpha and targets";
     let place = run.place(entry.value.span);
-    let origin = unknown(why, "merge it into the model first, or look into its adapter_config.json", Some(place));
-    for (fact, key) in [(Rank, "peft_config.r"), (Alpha, "peft_config.lora_alpha"), (RankStabilised, "peft_config.use_rslora")] {
+    let origin = unknown(
+        why,
+        "merge it into the model first, or look into its adapter_config.json",
+        Some(place),
+    );
+    for (fact, key) in [
+        (Rank, "peft_config.r"),
+        (Alpha, "peft_config.lora_alpha"),
+        (RankStabilised, "peft_config.use_rslora"),
+    ] {
         run.fact(fact, key, Some(fact.domain().interval), origin.clone());
     }
-    run.tell(Category::LoraTargets, "peft_config.target_modules", Words::Unknown, origin);
+    run.tell(
+        Category::LoraTargets,
+        "peft_config.target_modules",
+        Words::Unknown,
+        origin,
+    );
 }
 
 /// The data set, and what of it a pass walks.
@@ -227,7 +292,10 @@ fn data(run: &mut Run<'_>, launch: Launch) {
     let (words, origin) = match run.text("train_dataset") {
         Said::Value(path, place) => (Words::Set(vec![path]), Origin::Given(place)),
         Said::Unclear(origin) => (Words::Unknown, origin),
-        Said::Nothing => (Words::Unknown, unknown("the run file names no data set", "write `train_dataset`", None)),
+        Said::Nothing => (
+            Words::Unknown,
+            unknown("the run file names no data set", "write `train_dataset`", None),
+        ),
     };
     run.tell(Category::Dataset, "train_dataset", words, origin);
     let why = "v1 uses the model's own chat template, and no key names one";
@@ -248,10 +316,14 @@ fn batch(run: &mut Run<'_>) {
     ];
     const KEY: &str = "global_batch_size";
     if run.facts.values(GlobalBatch).is_some() {
-        run.absent(Accumulation, KEY, "it follows from global_batch_size and the devices");
+        run.nameless(
+            Accumulation,
+            None,
+            by_default("it follows from global_batch_size and the devices"),
+        );
     } else {
         let rule = "without global_batch_size an update takes one micro-batch of every device";
-        run.fact(Accumulation, KEY, point(1.0), by_default(rule));
+        run.nameless(Accumulation, point(1.0), by_default(rule));
     }
     let origin = match run.word("batching_strategy", STRATEGIES) {
         Said::Value("budget", place) => {
@@ -273,10 +345,18 @@ fn batch(run: &mut Run<'_>) {
 fn max_steps(run: &mut Run<'_>) {
     const ANY: Domain = Domain::integers(-9_007_199_254_740_992.0, 9_007_199_254_740_992.0);
     const KEY: &str = "max_steps";
-    match run.number(&Ask { key: KEY, takes: Whole, domain: ANY, null: Null::IsDefault, usual: None }) {
+    match run.number(&Ask {
+        key: KEY,
+        takes: Whole,
+        domain: ANY,
+        null: Null::IsDefault,
+        usual: None,
+    }) {
         Said::Value(steps, place) if steps > 0.0 => run.fact(MaxSteps, KEY, point(steps), Origin::Given(place)),
         Said::Unclear(origin) => run.fact(MaxSteps, KEY, Some(MaxSteps.domain().interval), origin),
-        Said::Value(..) | Said::Nothing => run.absent(MaxSteps, KEY, "no max_steps is written: num_train_epochs decides"),
+        Said::Value(..) | Said::Nothing => {
+            run.absent(MaxSteps, KEY, "no max_steps is written: num_train_epochs decides")
+        }
     }
 }
 
@@ -286,7 +366,12 @@ fn optimizer(run: &mut Run<'_>) {
         .or_default("adamw", "without optim_config it is PyTorch's AdamW");
     run.tell(Category::Optimizer, "optim_config.name", one(word), origin);
     if word == Some("adamw") {
-        run.fact(WeightDecay, DECAY, point(0.01), by_default("AdamW's default in PyTorch"));
+        run.fact(
+            WeightDecay,
+            DECAY,
+            point(0.01),
+            by_default("AdamW's default in PyTorch"),
+        );
     } else {
         run.numbers(&[row(DECAY, WeightDecay, Real, Is(0.1))]);
     }
@@ -301,9 +386,12 @@ fn schedule(run: &mut Run<'_>) {
         Said::Nothing => (Words::One("constant".into()), by_default(rule)),
         Said::Unclear(origin) => (Words::Unknown, origin),
         Said::Value((), place) => {
-            let diagnostic = Diagnostic::new(Code::ValueType, format!("`{KEY}` names a scheduler that v1 does not have"))
-                .at(place, "LLaMA-Factory knows none by any name")
-                .help("delete it; the rate is constant");
+            let diagnostic = Diagnostic::new(
+                Code::ValueType,
+                format!("`{KEY}` names a scheduler that v1 does not have"),
+            )
+            .at(place, "LLaMA-Factory knows none by any name")
+            .help("delete it; the rate is constant");
             match run.refuse::<()>(KEY, place, diagnostic) {
                 Said::Unclear(origin) => (Words::Unknown, origin),
                 _ => (Words::Unknown, by_default(rule)),
@@ -319,11 +407,17 @@ fn schedule(run: &mut Run<'_>) {
 /// Devices that share one copy of the model.
 fn parallel(run: &mut Run<'_>) {
     const KEY: &str = "cp_size";
-    let ask = Ask { key: KEY, takes: Whole, domain: ModelParallel.domain(), null: Null::Refused, usual: Some(1.0) };
+    let ask = Ask {
+        key: KEY,
+        takes: Whole,
+        domain: ModelParallel.domain(),
+        null: Null::Refused,
+        usual: Some(1.0),
+    };
     match run.number(&ask) {
         Said::Value(size, place) if size > 1.0 => run.fact(ModelParallel, KEY, point(size), Origin::Given(place)),
         Said::Unclear(origin) => run.fact(ModelParallel, KEY, Some(ModelParallel.domain().interval), origin),
-        _ => run.absent(ModelParallel, KEY, "every device walks its own data"),
+        _ => run.absent(ModelParallel, KEY, "every device takes its own batches"),
     }
 }
 
@@ -331,9 +425,17 @@ fn parallel(run: &mut Run<'_>) {
 fn presence(run: &mut Run<'_>) {
     launch::seeded(run);
     // 0 is no way to turn clipping off here: it scales every gradient to nothing.
-    let origin = run.facts.number(ClipNorm).map_or_else(|| by_default(""), |clip| clip.origin.clone());
+    let origin = run
+        .facts
+        .number(ClipNorm)
+        .map_or_else(|| by_default(""), |clip| clip.origin.clone());
     run.tell(Category::Clipping, "max_grad_norm", Words::Had(true), origin);
     let rule = "v1 does not evaluate while it trains";
-    run.tell(Category::Evaluation, "eval_dataset", Words::Had(false), by_default(rule));
+    run.tell(
+        Category::Evaluation,
+        "eval_dataset",
+        Words::Had(false),
+        by_default(rule),
+    );
     launch::lineage(run);
 }

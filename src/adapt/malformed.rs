@@ -8,6 +8,11 @@ use crate::source::{Place, SourceFile, SourceId, Span};
 /// What a parser's message means, and what to do. The first row whose words all occur in the message is taken.
 const MEANINGS: &[(&[&str], &str, &str)] = &[
     (
+        &["unprintable"],
+        "a control character",
+        "delete it; the file may not be text at all",
+    ),
+    (
         &["recursion limit"],
         "brackets nested more than 128 deep",
         "a run file is a flat list of `key: value` lines; check that this is the file you meant",
@@ -21,6 +26,11 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
         &["quoted scalar", "document indicator"],
         "a quote that is never closed",
         "close it on the same line",
+    ),
+    (
+        &["indentation in quoted scalar"],
+        "a quote that is not closed on its line",
+        "close it; a text that goes on has to be indented further than its key",
     ),
     (
         &["escape"],
@@ -52,11 +62,6 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
         &["unexpected character"],
         "a value that starts with a character YAML keeps for itself",
         "put the value in quotes",
-    ),
-    (
-        &["unprintable"],
-        "a control character",
-        "delete it; the file may not be text at all",
     ),
     (
         &["byte order mark"],
@@ -106,13 +111,7 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
 ];
 
 /// The diagnostic for the parser's message `info` at byte `at`; `opened` is the innermost mapping or list.
-pub(super) fn explain(
-    source: SourceId,
-    file: &SourceFile,
-    info: &str,
-    at: usize,
-    opened: Option<Span>,
-) -> Diagnostic {
+pub(super) fn explain(source: SourceId, file: &SourceFile, info: &str, at: usize, opened: Option<Span>) -> Diagnostic {
     let place = |span| Place { source, span };
     if let Some(span) = placeholder_near(file, at) {
         return Diagnostic::new(
@@ -121,6 +120,11 @@ pub(super) fn explain(
         )
         .at(place(span), "not filled in yet")
         .help("run the template first, or write the value");
+    }
+    if let Some(span) = tab_near(file, at) {
+        return Diagnostic::new(Code::Yaml, "a tab where YAML takes only spaces")
+            .at(place(span), "here")
+            .help("indent with spaces");
     }
     let is_at_end = file.text().get(at..).is_none_or(|rest| rest.trim().is_empty());
     let bracket = opened.filter(|span| is_at_end && file.slice(*span).starts_with(['[', '{']));
@@ -133,7 +137,11 @@ pub(super) fn explain(
     let meaning = MEANINGS
         .iter()
         .find(|(words, ..)| words.iter().all(|word| info.contains(word)));
-    let span = character(file, at);
+    let span = if info.contains("simple key") {
+        statement(file, at)
+    } else {
+        character(file, at)
+    };
     match meaning {
         Some((_, message, help)) => Diagnostic::new(Code::Yaml, *message)
             .at(place(span), "here")
@@ -158,6 +166,29 @@ fn character(file: &SourceFile, at: usize) -> Span {
     }
 }
 
+/// The last line that says something before an offset, without blanks.
+fn statement(file: &SourceFile, at: usize) -> Span {
+    let before = file.text().get(..at).unwrap_or("").trim_end().len();
+    let line = file.line_span(file.line(before.saturating_sub(1)));
+    let text = file.slice(line);
+    Span::new(
+        line.start + text.len() - text.trim_start().len(),
+        line.start + text.trim_end().len(),
+    )
+}
+
+/// A tab in the indentation of the line of an error or of the next.
+fn tab_near(file: &SourceFile, at: usize) -> Option<Span> {
+    let number = file.line(at);
+    [number, number + 1].into_iter().find_map(|number| {
+        let line = file.line_span(number);
+        let text = file.slice(line);
+        let indent = text.len() - text.trim_start_matches([' ', '\t']).len();
+        let tab = text.get(..indent)?.find('\t')?;
+        Some(Span::new(line.start + tab, line.start + tab + 1))
+    })
+}
+
 /// A template's placeholder on the line of an error, which then is its cause.
 fn placeholder_near(file: &SourceFile, at: usize) -> Option<Span> {
     let number = file.line(at);
@@ -171,7 +202,10 @@ fn placeholder_near(file: &SourceFile, at: usize) -> Option<Span> {
             let code = text.split(" #").next().unwrap_or("");
             [("{{", "}}"), ("{%", "%}")].into_iter().find_map(|(opens, closes)| {
                 let start = code.find(opens)?;
-                let end = code.get(start..)?.find(closes).map_or(code.len(), |at| start + at + closes.len());
+                let end = code
+                    .get(start..)?
+                    .find(closes)
+                    .map_or(code.len(), |at| start + at + closes.len());
                 Some(Span::new(line.start + start, line.start + end))
             })
         })

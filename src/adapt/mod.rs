@@ -16,6 +16,7 @@ mod reader;
 mod refusals;
 mod scalar;
 mod screen;
+mod tree;
 mod words;
 mod yaml;
 
@@ -81,7 +82,6 @@ fn facts_of(source: SourceId, file: &SourceFile, launch: Launch) -> (Option<Fact
         }));
         return (None, diagnostics);
     };
-    diagnostics.extend(screen::screen(source, file, &root));
     let run = match detect::kind(map) {
         Kind::LlamaFactory => {
             let mut run = Run::new(&llama_factory::DIALECT, source, file, map);
@@ -100,6 +100,7 @@ fn facts_of(source: SourceId, file: &SourceFile, launch: Launch) -> (Option<Fact
             return (None, diagnostics);
         }
     };
+    diagnostics.extend(screen::screen(source, file, &root));
     diagnostics.extend(run.diagnostics);
     (Some(run.facts), diagnostics)
 }

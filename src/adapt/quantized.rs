@@ -104,8 +104,8 @@ fn unknown_method(run: &mut Run<'_>) -> Option<Base> {
         Said::Unclear(origin) => unclear(origin),
         Said::Value(method, place) if !METHODS.contains(&method.as_str()) => {
             let message = format!("`{KEY}` takes {} while training", one_of(METHODS));
-            let diagnostic = Diagnostic::new(Code::ValueType, message)
-                .at(place, "with this the model is not quantised at all");
+            let diagnostic =
+                Diagnostic::new(Code::ValueType, message).at(place, "with this the model is not quantised at all");
             let meant = near(&method, METHODS.iter().copied()).or((method == "bitsandbytes").then_some("bnb"));
             let diagnostic = match meant {
                 Some(meant) => diagnostic.instead(meant),

@@ -5,8 +5,8 @@
 
 use super::scalar::{Loader, Value, resolve};
 use super::screen;
+use super::tree::{Entry, Map, Node, Scalar};
 use super::words;
-use super::yaml::{Entry, Map, Node, Scalar};
 use crate::diag::Diagnostic;
 use crate::facts::{Facts, Input, Key, NumberFact, Origin, WordFact, Words};
 use crate::quantity::{Category, Domain, Finite, Interval};
@@ -25,8 +25,8 @@ pub(super) struct Dialect {
     pub(super) default: &'static str,
     /// Whether quoted numbers inside nested mappings are read as numbers.
     pub(super) nested_text_is_read: bool,
-    /// Keys in the order in which people write them; a missing one is shown beside its neighbours.
-    pub(super) order: &'static [&'static str],
+    /// Keys between blanks, in the order in which people write them; a missing one is shown beside its neighbours.
+    pub(super) order: &'static str,
 }
 
 /// What the file says under a key.
@@ -232,19 +232,26 @@ impl<'a> Run<'a> {
 
     /// The end of the line after which a missing key belongs: that of the neighbour nearest to it in the usual order.
     fn goes(&self, key: &str) -> Place {
-        let order = self.dialect.order;
+        let order = || self.dialect.order.split_whitespace();
         let parent = key.rsplit_once('.').map(|(parent, _)| parent);
-        let at = order.iter().position(|known| *known == key).unwrap_or(order.len());
-        let neighbour = order
-            .iter()
+        let at = order().position(|known| known == key).unwrap_or(usize::MAX);
+        let neighbour = order()
             .enumerate()
             .filter(|(_, known)| known.rsplit_once('.').map(|(parent, _)| parent) == parent)
             .filter_map(|(i, known)| self.entry(known).map(|entry| (at.abs_diff(i), i, entry)))
             .min_by_key(|(distance, i, _)| (*distance, *i))
             .map(|(.., entry)| entry)
-            .or_else(|| parent.and_then(|parent| self.entry(parent)))
-            .or_else(|| self.root.entries.last());
-        let after = neighbour.map_or(0, |entry| entry.key.span.to(entry.value.span).end);
+            .or_else(|| parent.and_then(|parent| self.entry(parent)));
+        match (neighbour.or_else(|| self.root.entries.last()), parent) {
+            (Some(_), Some(parent)) if neighbour.is_none() => self.goes(parent),
+            (Some(entry), _) => self.end_of_line(entry),
+            (None, _) => self.place(Span::default()),
+        }
+    }
+
+    /// The end of the last line of an entry.
+    fn end_of_line(&self, entry: &Entry) -> Place {
+        let after = entry.key.span.to(entry.value.span).end;
         let end = self.file.line_span(self.file.line(after)).end.max(after);
         self.place(Span::new(end, end))
     }
@@ -281,6 +288,11 @@ impl<'a> Run<'a> {
             number if is_nested && is_number => resolve(number.trim_start_matches('0'), self.dialect.loader),
             _ => Value::Text,
         }
+    }
+
+    /// What a default of the framework is called.
+    pub(super) fn default(&self) -> &'static str {
+        self.dialect.default
     }
 
     /// The top of the file.
@@ -323,7 +335,8 @@ impl<'a> Run<'a> {
             }
             Some(Value::Float(number)) if !number.is_finite() => words::Problem::NotFinite,
             Some(Value::Float(number)) if ask.domain.contains(number) => words::Problem::Point,
-            Some(Value::Int(_) | Value::Float(_)) => words::Problem::Outside,
+            Some(Value::Int(number)) => words::Problem::Outside(number as f64),
+            Some(Value::Float(number)) => words::Problem::Outside(number),
         };
         let written = node.scalar().map_or("", |scalar| &scalar.text);
         let diagnostic = words::number(self.dialect, ask, place, written, problem);
@@ -331,11 +344,7 @@ impl<'a> Run<'a> {
     }
 
     /// The word under a key, in our spelling; `spellings` pairs the framework's with ours.
-    pub(super) fn word(
-        &mut self,
-        key: &str,
-        spellings: &[(&'static str, &'static str)],
-    ) -> Said<&'static str> {
+    pub(super) fn word(&mut self, key: &str, spellings: &[(&'static str, &'static str)]) -> Said<&'static str> {
         let node = match self.find(key) {
             Found::Nothing => return Said::Nothing,
             Found::Unclear(origin) => return Said::Unclear(origin),
@@ -401,7 +410,7 @@ impl<'a> Run<'a> {
     pub(super) fn list(&mut self, key: &str) -> Said<Vec<String>> {
         let items = match self.find(key) {
             Found::Node(Node {
-                data: super::yaml::Data::List(items),
+                data: super::tree::Data::List(items),
                 span,
                 ..
             }) => (items, self.place(*span)),
@@ -453,6 +462,12 @@ impl<'a> Run<'a> {
         self.facts.set(fact, NumberFact { values, origin, key });
     }
 
+    /// Sets a number that no key of the run file gives.
+    pub(super) fn nameless(&mut self, fact: Input, values: Option<Interval>, origin: Origin) {
+        let key = Key::default();
+        self.facts.set(fact, NumberFact { values, origin, key });
+    }
+
     /// Says that the run has no such number.
     pub(super) fn absent(&mut self, fact: Input, key: &str, why: impl Into<String>) {
         self.fact(fact, key, None, by_default(why));
@@ -468,4 +483,9 @@ impl<'a> Run<'a> {
 /// The set of one number; a number that is not finite never gets here, and would be no set.
 pub(super) fn point(value: f64) -> Option<Interval> {
     Finite::new(value).map(Interval::point)
+}
+
+/// A word that may not be known.
+pub(super) fn one(word: Option<&str>) -> Words {
+    word.map_or(Words::Unknown, |word| Words::One(word.to_owned()))
 }

@@ -6,7 +6,14 @@ use crate::diag::{Code, Diagnostic};
 use crate::facts::Input::MaxSteps;
 
 /// Keys whose values are text, so that a number there is no number to anybody.
-const TEXTS: &[&str] = &["dataset", "eval_dataset", "model_name_or_path", "output_dir", "run_name", "template"];
+const TEXTS: &[&str] = &[
+    "dataset",
+    "eval_dataset",
+    "model_name_or_path",
+    "output_dir",
+    "run_name",
+    "template",
+];
 
 /// Reports what LLaMA-Factory would refuse before it trains.
 pub(super) fn report(run: &mut Run<'_>, method: Option<&str>) {
@@ -18,11 +25,21 @@ pub(super) fn report(run: &mut Run<'_>, method: Option<&str>) {
     if matches!(method, Some("full" | "freeze" | "oft")) {
         for key in ["use_rslora", "use_dora"] {
             if is_on(run, key) {
-                refuse(run, key, "is only for LoRA", "delete it, or write finetuning_type: lora");
+                refuse(
+                    run,
+                    key,
+                    "is only for LoRA",
+                    "delete it, or write finetuning_type: lora",
+                );
             }
         }
         if has(run, "loraplus_lr_ratio") {
-            refuse(run, "loraplus_lr_ratio", "is only for LoRA", "delete it, or write finetuning_type: lora");
+            refuse(
+                run,
+                "loraplus_lr_ratio",
+                "is only for LoRA",
+                "delete it, or write finetuning_type: lora",
+            );
         }
     }
     if matches!(method, Some("full" | "freeze")) && has(run, "quantization_bit") {
@@ -31,10 +48,20 @@ pub(super) fn report(run: &mut Run<'_>, method: Option<&str>) {
     }
     if is_on(run, "streaming") {
         if has(run, "max_samples") {
-            refuse(run, "max_samples", "cannot bound data that are streamed", "delete it, or streaming");
+            refuse(
+                run,
+                "max_samples",
+                "cannot bound data that are streamed",
+                "delete it, or streaming",
+            );
         }
         if run.facts.values(MaxSteps).is_none() {
-            refuse(run, "streaming", "needs max_steps: streamed data have no end", "write max_steps");
+            refuse(
+                run,
+                "streaming",
+                "needs max_steps: streamed data have no end",
+                "write max_steps",
+            );
         }
     }
     let splits = run
@@ -46,7 +73,12 @@ pub(super) fn report(run: &mut Run<'_>, method: Option<&str>) {
             _ => false,
         });
     if splits && has(run, "eval_dataset") {
-        refuse(run, "val_size", "cannot stand beside eval_dataset", "delete one of them");
+        refuse(
+            run,
+            "val_size",
+            "cannot stand beside eval_dataset",
+            "delete one of them",
+        );
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::tree::{Data, Entry, Node};
 use super::words::shown;
-use super::yaml::{Data, Entry, Node};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Place, SourceFile, SourceId, Span};
 
@@ -24,10 +24,15 @@ pub(super) fn is_placeholder(key: &str, node: &Node, file: &SourceFile) -> bool 
     }
 }
 
+/// `{{ name }}` or `{% if ... %}`; empty braces and TeX's are none.
 fn has_template(text: &str) -> bool {
-    [("{{", "}}"), ("{%", "%}")]
-        .iter()
-        .any(|(opens, closes)| text.find(opens).is_some_and(|at| text.get(at..).is_some_and(|rest| rest.contains(closes))))
+    [("{{", "}}"), ("{%", "%}")].iter().any(|(opens, closes)| {
+        let inside = text.split_once(opens).and_then(|(_, rest)| rest.split_once(closes));
+        inside.is_some_and(|(inside, _)| {
+            let first = inside.trim_start_matches(['-', ' ', '\t']);
+            first.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        })
+    })
 }
 
 /// `$LR`, as a shell writes a variable.
@@ -162,7 +167,9 @@ fn hidden_character(place: Place, c: char) -> Diagnostic {
     let code = c as u32;
     let diagnostic = if is_odd_space(c) {
         let message = format!("U+{code:04X} looks like a space and is none");
-        Diagnostic::new(Code::HiddenText, message).help("write a plain space").instead(" ")
+        Diagnostic::new(Code::HiddenText, message)
+            .help("write a plain space")
+            .instead(" ")
     } else {
         let message = format!("U+{code:04X} cannot be seen and can make a line read otherwise than it is");
         Diagnostic::new(Code::HiddenText, message).help("delete it")
@@ -176,10 +183,13 @@ fn reorders(c: char) -> bool {
 }
 
 fn is_invisible(c: char) -> bool {
-    reorders(c)
-        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2060}'..='\u{2064}' | '\u{061C}' | '\u{00AD}' | '\u{FEFF}')
+    reorders(c) || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2060}'..='\u{2064}' | '\u{061C}' | '\u{00AD}' | '\u{FEFF}')
 }
 
 fn is_odd_space(c: char) -> bool {
-    matches!(c, '\u{00A0}' | '\u{1680}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{205F}' | '\u{3000}' | '\u{2028}' | '\u{2029}' | '\u{0085}')
+    matches!(
+        c,
+        '\u{00A0}' | '\u{1680}' | '\u{2000}'
+            ..='\u{200A}' | '\u{202F}' | '\u{205F}' | '\u{3000}' | '\u{2028}' | '\u{2029}' | '\u{0085}'
+    )
 }

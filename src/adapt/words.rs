@@ -7,7 +7,7 @@ use crate::quantity::{Domain, Finite};
 use crate::source::Place;
 
 /// What is wrong with a value where a number is expected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Problem {
     /// A list or a mapping.
     Several,
@@ -21,20 +21,23 @@ pub(super) enum Problem {
     NotFinite,
     /// A whole number with a decimal point.
     Point,
-    /// Outside of what it can be.
-    Outside,
+    /// This number, which is outside of what it can be.
+    Outside(f64),
 }
 
 impl Problem {
-    fn label(self) -> &'static str {
+    fn label(self, domain: Domain) -> String {
+        let is_low = |value: f64| value < domain.interval.lo();
         match self {
-            Problem::Several => "these are several",
-            Problem::Null => "`null` is passed on, and the trainer fails on it",
-            Problem::Bool => "this is true or false",
-            Problem::Text => "this is text",
-            Problem::NotFinite => "this is not finite",
-            Problem::Point => "the point makes it no whole number",
-            Problem::Outside => "this is not",
+            Problem::Several => "these are several".into(),
+            Problem::Null => "`null` is passed on, and the trainer fails on it".into(),
+            Problem::Bool => "this is true or false".into(),
+            Problem::Text => "this is text".into(),
+            Problem::NotFinite => "this is not finite".into(),
+            Problem::Point => "the point makes it no whole number".into(),
+            Problem::Outside(value) if is_low(value) => "this is too small".into(),
+            Problem::Outside(value) if value > domain.interval.hi() => "this is too large".into(),
+            Problem::Outside(_) => "this is no whole number".into(),
         }
     }
 }
@@ -52,7 +55,11 @@ pub(super) fn split(text: &str) -> Vec<String> {
 pub(super) fn shown(text: &str) -> String {
     let line = text.lines().next().unwrap_or("");
     let short: String = line.chars().take(40).collect();
-    if short.len() < text.trim_end().len() { format!("{short}…") } else { short }
+    if short.len() < text.trim_end().len() {
+        format!("{short}…")
+    } else {
+        short
+    }
 }
 
 /// A number as a run file writes it, so that every loader reads it as one.
@@ -71,22 +78,17 @@ fn phrase(domain: Domain) -> String {
         (false, 0.0, _) => "a number of at least 0".into(),
         (false, lo, _) if lo > 0.0 => "a number above 0".into(),
         (false, ..) => "a number".into(),
-        (true, lo, _) if lo > f64::MIN => format!("a whole number of at least {lo}"),
+        (true, lo, hi) if hi < 100.0 => format!("a whole number from {lo} to {hi}"),
+        (true, lo, _) if lo >= 0.0 => format!("a whole number of at least {lo}"),
         (true, ..) => "a whole number".into(),
     }
 }
 
 /// A number that cannot be used.
-pub(super) fn number(
-    dialect: &Dialect,
-    ask: &Ask,
-    place: Place,
-    text: &str,
-    problem: Problem,
-) -> Diagnostic {
+pub(super) fn number(dialect: &Dialect, ask: &Ask, place: Place, text: &str, problem: Problem) -> Diagnostic {
     let phrase = phrase(ask.domain);
     let diagnostic =
-        Diagnostic::new(Code::ValueType, format!("`{}` takes {phrase}", ask.key)).at(place, problem.label());
+        Diagnostic::new(Code::ValueType, format!("`{}` takes {phrase}", ask.key)).at(place, problem.label(ask.domain));
     if let Some(meant) = meant(ask, text) {
         let help = match problem {
             Problem::Text => "write it as a number",
@@ -128,19 +130,35 @@ pub(super) fn word(
 ) -> Diagnostic {
     let known: Vec<&str> = spellings.iter().map(|(theirs, _)| *theirs).collect();
     let bare = text.trim_matches(['"', '\'']).to_lowercase();
-    let diagnostic = Diagnostic::new(
-        Code::ValueType,
-        format!("`{key}` takes no `{}`", shown(text)),
-    )
-    .at(place, format!("{} does not know it", dialect.framework))
-    .note(format!("it takes {}", one_of(&known)));
+    let diagnostic = Diagnostic::new(Code::ValueType, format!("`{key}` takes no `{}`", shown(text)))
+        .at(place, format!("{} does not know it", dialect.framework))
+        .note(format!("it takes {}", some_of(&known)));
     let is_no = matches!(bare.as_str(), "no" | "off" | "false") && known.contains(&"no");
-    match near(&bare, known.iter().copied()) {
+    let meant = near(&bare, known.iter().copied()).or_else(|| beginning(&bare, &known));
+    match meant {
         // Without quotes `no` is false to the loader.
         _ if is_no => diagnostic.help("quote it").instead("\"no\""),
         Some(meant) => diagnostic.instead(meant),
         None => diagnostic.help(format!("write one of them, or leave it out for {}", dialect.default)),
     }
+}
+
+/// `a, b or c`, and how many more when there are many.
+fn some_of(known: &[&str]) -> String {
+    const SHOWN: usize = 12;
+    match known.get(..SHOWN) {
+        Some(first) if known.len() > SHOWN + 1 => {
+            format!("{} and {} more", first.join(", "), known.len() - SHOWN)
+        }
+        _ => one_of(known),
+    }
+}
+
+/// A word that begins as the text does, up to its last underscore: `adamw_torch` for `adamw` and for `adamw_hf`.
+fn beginning<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
+    let stem = text.rsplit_once('_').map_or(text, |(stem, _)| stem);
+    let begins = |word: &&&str| stem.len() > 2 && word.starts_with(stem);
+    known.iter().find(begins).copied()
 }
 
 /// The closest of many words, unless the text is too long to be a misspelled one.

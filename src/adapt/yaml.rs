@@ -1,15 +1,14 @@
-//! YAML as a tree in which every node knows its place.
+//! YAML into a tree: the only file that names the YAML crate.
 //!
-//! The only file that names the YAML crate. It keeps scalars as they are written, because what they mean depends on the
-//! framework's loader, and it never follows an alias further than a fixed number of nodes.
+//! It never follows an alias further than a fixed number of nodes, never recurses, and stops at the first error.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
 use super::malformed;
+use super::tree::{Data, Entry, Map, Node, Scalar};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Place, SourceFile, SourceId, Span};
 
@@ -17,107 +16,6 @@ use crate::source::{Place, SourceFile, SourceId, Span};
 const MAX_DEPTH: usize = 128;
 /// Nodes that a file may hold, copies made by aliases included. Real run files have a few hundred.
 const MAX_NODES: usize = 100_000;
-
-/// A value with its place.
-#[derive(Debug, Clone)]
-pub(super) struct Node {
-    /// Where it is written; for an alias, where the alias stands.
-    pub(super) span: Span,
-    /// What is written.
-    pub(super) data: Data,
-    /// How many nodes it is, itself included.
-    size: usize,
-    /// How many nodes deep it is, itself included.
-    depth: usize,
-}
-
-/// What a node holds.
-#[derive(Debug, Clone)]
-pub(super) enum Data {
-    /// Text, a number, nothing: whatever fits between brackets and colons.
-    Scalar(Scalar),
-    /// Items in order.
-    List(Vec<Node>),
-    /// Keys and values.
-    Map(Map),
-}
-
-/// A scalar as it is written.
-#[derive(Debug, Clone)]
-pub(super) struct Scalar {
-    /// The text, quotes and escapes removed.
-    pub(super) text: Arc<str>,
-    /// Whether the loader looks for numbers, bools and nulls in it; not so in quotes.
-    pub(super) is_plain: bool,
-}
-
-/// A mapping, its keys in the order of the file.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Map {
-    /// Keys with their values; a key that is written twice is in it once, with its last value.
-    pub(super) entries: Vec<Entry>,
-    index: BTreeMap<Arc<str>, usize>,
-}
-
-/// One key with its value.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    /// The key.
-    pub(super) key: Node,
-    /// The value.
-    pub(super) value: Node,
-    /// Whether the mapping has the key more than once.
-    pub(super) is_repeated: bool,
-}
-
-impl Node {
-    /// The scalar that it is.
-    pub(super) fn scalar(&self) -> Option<&Scalar> {
-        match &self.data {
-            Data::Scalar(scalar) => Some(scalar),
-            _ => None,
-        }
-    }
-
-    /// The mapping that it is.
-    pub(super) fn map(&self) -> Option<&Map> {
-        match &self.data {
-            Data::Map(map) => Some(map),
-            _ => None,
-        }
-    }
-}
-
-impl Entry {
-    /// The key's text; empty when the key is no scalar.
-    pub(super) fn name(&self) -> &str {
-        self.key.scalar().map_or("", |scalar| &scalar.text)
-    }
-}
-
-impl Map {
-    /// The entry of a key.
-    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
-        self.index.get(key).and_then(|at| self.entries.get(*at))
-    }
-
-    /// The mapping under a key.
-    pub(super) fn map(&self, key: &str) -> Option<&Map> {
-        self.get(key).and_then(|entry| entry.value.map())
-    }
-
-    /// Whether it has any of these keys.
-    pub(super) fn has_any(&self, keys: &[&str]) -> bool {
-        keys.iter().any(|key| self.get(key).is_some())
-    }
-
-    fn insert(&mut self, entry: Entry) {
-        if let Some(scalar) = entry.key.scalar() {
-            self.index.insert(Arc::clone(&scalar.text), self.entries.len());
-        }
-        self.entries.push(entry);
-    }
-}
 
 /// What came of a text.
 #[derive(Debug)]
@@ -130,43 +28,80 @@ pub(super) struct Parsed {
 
 /// Reads a text; never fails, and takes no longer than its length asks for.
 pub(super) fn parse(source: SourceId, file: &SourceFile) -> Parsed {
-    let mut builder = Builder {
-        file,
-        source,
-        offsets: Offsets::of(file.text()),
-        open: Vec::new(),
-        root: None,
-        anchors: BTreeMap::new(),
-        documents: 0,
-        left: MAX_NODES,
-        problems: Vec::new(),
-    };
-    let failed = builder.run().err();
-    let root = builder.root.filter(|_| failed.is_none());
-    let mut problems = builder.problems;
-    problems.extend(failed.map(|failed| *failed));
-    Parsed { root, problems }
+    let mut indented = BTreeSet::new();
+    loop {
+        let text = Text::of(file.text(), &indented);
+        let mut builder = Builder {
+            file,
+            source,
+            text: &text,
+            open: Vec::new(),
+            root: None,
+            anchors: BTreeMap::new(),
+            documents: 0,
+            left: MAX_NODES,
+            underindented: None,
+            problems: Vec::new(),
+        };
+        let failed = builder.run().err();
+        if let Some(at) = builder.underindented
+            && indented.len() < MAX_INDENTED
+            && file.text().len() <= MAX_REREAD
+            && indented.insert(at)
+        {
+            continue;
+        }
+        let root = builder.root.filter(|_| failed.is_none());
+        let mut problems = builder.problems;
+        problems.extend(failed.map(|failed| *failed));
+        return Parsed { root, problems };
+    }
 }
 
-/// Byte offsets of characters; the YAML crate counts characters, everybody else bytes.
-enum Offsets {
-    Same,
-    Of(Vec<usize>),
+/// Lines inside brackets that may stand further left than the crate allows, and how long a text is read again for them.
+const MAX_INDENTED: usize = 64;
+const MAX_REREAD: usize = 1 << 16;
+
+/// The text that the crate reads, and where its characters stand in the file.
+///
+/// The crate counts characters, everybody else bytes. Python's loaders take any indentation between brackets, the crate
+/// does not; the lines that it refuses are indented here.
+struct Text<'t> {
+    read: Cow<'t, str>,
+    /// Byte offsets of the characters that are read; `None` where both are the same.
+    starts: Option<Vec<usize>>,
 }
 
-impl Offsets {
-    fn of(text: &str) -> Offsets {
-        if text.is_ascii() {
-            Offsets::Same
-        } else {
-            Offsets::Of(text.char_indices().map(|(at, _)| at).collect())
+impl<'t> Text<'t> {
+    fn of(text: &'t str, indented: &BTreeSet<usize>) -> Self {
+        const INDENT: usize = 40;
+        if indented.is_empty() {
+            return Text {
+                read: Cow::Borrowed(text),
+                starts: (!text.is_ascii()).then(|| text.char_indices().map(|(at, _)| at).collect()),
+            };
+        }
+        let mut read = String::with_capacity(text.len() + indented.len() * INDENT);
+        let mut starts = Vec::new();
+        for (at, c) in text.char_indices() {
+            if indented.contains(&at) {
+                read.extend(std::iter::repeat_n(' ', INDENT));
+                starts.extend(std::iter::repeat_n(at, INDENT));
+            }
+            read.push(c);
+            starts.push(at);
+        }
+        Text {
+            read: Cow::Owned(read),
+            starts: Some(starts),
         }
     }
 
-    fn byte(&self, marker: Marker, text: &str) -> usize {
-        match self {
-            Offsets::Same => marker.index().min(text.len()),
-            Offsets::Of(starts) => starts.get(marker.index()).copied().unwrap_or(text.len()),
+    /// The byte of the file at which a marker stands, at most `end`.
+    fn byte(&self, marker: Marker, end: usize) -> usize {
+        match &self.starts {
+            None => marker.index().min(end),
+            Some(starts) => starts.get(marker.index()).copied().unwrap_or(end),
         }
     }
 }
@@ -190,39 +125,41 @@ type Step = Result<(), Box<Diagnostic>>;
 struct Builder<'t> {
     file: &'t SourceFile,
     source: SourceId,
-    offsets: Offsets,
+    text: &'t Text<'t>,
     open: Vec<Open>,
     root: Option<Node>,
     anchors: BTreeMap<usize, Node>,
     documents: usize,
     left: usize,
+    /// Where a line inside brackets stands too far left for the crate.
+    underindented: Option<usize>,
     problems: Vec<Diagnostic>,
 }
 
 impl Builder<'_> {
     fn run(&mut self) -> Step {
         let file = self.file;
-        let mut parser = Parser::new_from_str(file.text());
+        let length = file.text().len();
+        let mut parser = Parser::new_from_str(&self.text.read);
         // After an error the crate goes on with whatever comes next; the first error is the last that can be trusted.
         while let Some(event) = parser.next_event() {
-            match event {
-                Ok((event, span)) => {
-                    let start = self.offsets.byte(span.start, file.text());
-                    let end = self.offsets.byte(span.end, file.text());
-                    self.event(event, Span::new(start, end))?;
-                }
+            let (event, span) = match event {
+                Ok(event) => event,
                 Err(error) => {
-                    let at = self.offsets.byte(*error.marker(), file.text());
-                    let opened = self.open.last().map(|open| open.span);
-                    return Err(Box::new(malformed::explain(
-                        self.source,
-                        file,
+                    let at = self.text.byte(*error.marker(), length);
+                    let is_indentation = matches!(
                         error.info(),
-                        at,
-                        opened,
-                    )));
+                        "invalid indentation" | "invalid indentation in flow construct"
+                    );
+                    self.underindented = is_indentation.then_some(at);
+                    let opened = self.open.last().map(|open| open.span);
+                    let told = malformed::explain(self.source, file, error.info(), at, opened);
+                    return Err(Box::new(told));
                 }
-            }
+            };
+            let start = self.text.byte(span.start, length);
+            let end = self.text.byte(span.end, length);
+            self.event(event, Span::new(start, end))?;
         }
         Ok(())
     }
@@ -232,7 +169,8 @@ impl Builder<'_> {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    return Err(self.fault(span, "several documents in one file", "the second one starts here")
+                    return Err(self
+                        .fault(span, "several documents in one file", "the second one starts here")
                         .help("ftrisk judges one run a file; put each document into a file of its own")
                         .into());
                 }
@@ -321,7 +259,11 @@ impl Builder<'_> {
             }
         };
         // A block ends with its last child; the event stands at whatever comes next.
-        let end = if is_flow { span.end } else { last.map_or(open.span.end, |last| last.end) };
+        let end = if is_flow {
+            span.end
+        } else {
+            last.map_or(open.span.end, |last| last.end)
+        };
         let node = Node {
             span: Span::new(open.span.start, end),
             data,
@@ -336,17 +278,18 @@ impl Builder<'_> {
     fn alias(&mut self, id: usize, span: Span) -> Step {
         let Some((size, depth)) = self.anchors.get(&id).map(|node| (node.size, node.depth)) else {
             return Err(self
-                .fault(span, "an alias inside the value that it repeats", "repeats itself for ever")
+                .fault(
+                    span,
+                    "an alias inside the value that it repeats",
+                    "repeats itself for ever",
+                )
                 .help("write the value out")
                 .into());
         };
         self.spend(size, span)?;
         self.descend(depth - 1, span)?;
         if let Some(node) = self.anchors.get(&id) {
-            let node = Node {
-                span,
-                ..node.clone()
-            };
+            let node = Node { span, ..node.clone() };
             self.put(node);
         }
         Ok(())
@@ -360,17 +303,13 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn scalar(
-        &mut self,
-        text: Cow<'_, str>,
-        style: ScalarStyle,
-        anchor: usize,
-        tag: Option<&Tag>,
-        span: Span,
-    ) -> Step {
+    fn scalar(&mut self, text: Cow<'_, str>, style: ScalarStyle, anchor: usize, tag: Option<&Tag>, span: Span) -> Step {
         self.spend(1, span)?;
         self.known_tag(tag, span)?;
-        let is_plain = match tag.filter(|tag| tag.is_yaml_core_schema()).map(|tag| tag.suffix.as_str()) {
+        let is_plain = match tag
+            .filter(|tag| tag.is_yaml_core_schema())
+            .map(|tag| tag.suffix.as_str())
+        {
             Some("int" | "float" | "bool" | "null") => true,
             Some(_) => false,
             None => style == ScalarStyle::Plain,
@@ -410,11 +349,7 @@ impl Builder<'_> {
     fn known_tag(&self, tag: Option<&Tag>, span: Span) -> Step {
         match tag {
             Some(tag) if !tag.is_yaml_core_schema() && !tag.handle.is_empty() => Err(self
-                .fault(
-                    span,
-                    &format!("no loader of run files knows the tag `{tag}`"),
-                    "",
-                )
+                .fault(span, &format!("no loader of run files knows the tag `{tag}`"), "")
                 .help("write the value itself")
                 .into()),
             _ => Ok(()),
@@ -476,9 +411,7 @@ impl Builder<'_> {
     }
 
     fn add(&mut self, map: &mut Map, entry: Entry) {
-        let name = entry.key.scalar().map(|scalar| Arc::clone(&scalar.text));
-        let at = name.as_ref().and_then(|name| map.index.get(name).copied());
-        let Some(first) = at.and_then(|at| map.entries.get_mut(at)) else {
+        let Some(first) = map.get_mut(entry.name()).filter(|_| entry.key.scalar().is_some()) else {
             map.insert(entry);
             return;
         };

@@ -23,6 +23,19 @@ pub struct Style {
     pub width: usize,
 }
 
+/// Bytes that an underline covers at most.
+const MOST_UNDERLINED: usize = 200;
+/// Bytes of an excerpt that are shown whole.
+const MOST_EXCERPT: usize = 1000;
+/// Bytes shown before and after a place in a longer one.
+const AROUND: usize = 60;
+
+/// The last place at or before `at` where a character begins.
+fn floor(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
+}
+
 /// A diagnostic with excerpts of every text it points at.
 pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> String {
     let mut theme = GraphicalTheme {
@@ -86,7 +99,9 @@ impl<'a> Drawing<'a> {
                 let offset = source.offset_of(label.place.source, sources);
                 let text = (!label.text.is_empty()).then(|| label.text.clone());
                 let span = label.place.span;
-                LabeledSpan::new(text, offset + span.start, span.len())
+                let file = sources.get(label.place.source);
+                let end = floor(file.text(), span.end.min(span.start + MOST_UNDERLINED));
+                LabeledSpan::new(text, offset + span.start, end.saturating_sub(span.start))
             })
             .collect();
         Drawing {
@@ -166,9 +181,17 @@ impl SourceCode for Joined<'_> {
         let first = file.line(start).saturating_sub(context_before).max(1);
         let last = (file.line(end.saturating_sub(usize::from(end > start))) + context_after)
             .min(file.line_count());
-        let from = file.line_span(first).start;
+        let mut from = file.line_span(first).start;
         // With its line end, so that what would go behind the last character can be shown there.
-        let to = file.line_span(last + 1).start.max(end);
+        let mut to = file.line_span(last + 1).start.max(end);
+        if to - from > MOST_EXCERPT {
+            // A line that no screen can hold: what stands around the place is enough.
+            if end - start > MOST_UNDERLINED {
+                return Err(MietteError::OutOfBounds);
+            }
+            from = floor(file.text(), start.saturating_sub(AROUND)).max(from);
+            to = floor(file.text(), end + AROUND).min(to);
+        }
         let data = file
             .text()
             .as_bytes()

@@ -1,44 +1,87 @@
 //! Lines that can never bind, because another line of the policy is tighter.
 
+use std::collections::BTreeMap;
+
 use super::Lowering;
 use crate::diag::{Code, Diagnostic};
-use crate::ir::{Action, Asks, Limit, Line, Rung};
+use crate::ir::{Action, Asks, Limit, Line, Rung, Selector};
+
+/// Lines about one subject under one scope.
+type Shelf = BTreeMap<(&'static str, String), Vec<usize>>;
 
 impl Lowering<'_> {
     /// Reports each line that another makes superfluous, and names that other.
+    ///
+    /// Only lines about the same subject, under a scope around one's own, can do that; they are looked up rather than
+    /// compared with everything, so that a long policy takes time in proportion to its length.
     pub(super) fn binds(&mut self) {
+        let mut shelves = Shelf::new();
+        for (i, line) in self.lines.iter().enumerate() {
+            shelves.entry((line.subject(), key(&line.scope))).or_default().push(i);
+        }
         let mut found = Vec::new();
         for (i, slack) in self.lines.iter().enumerate() {
-            let tighter = self.lines.iter().enumerate().find(|(j, tight)| {
+            let around = scopes_around(&slack.scope);
+            let candidates = around.iter().filter_map(|scope| shelves.get(&(slack.subject(), scope.clone()))).flatten();
+            let tighter = candidates.filter_map(|j| Some((*j, self.lines.get(*j)?))).find(|(j, tight)| {
                 // Of two lines that say the same, the later one is superfluous.
                 *j != i && implies(tight, slack) && (*j < i || !implies(slack, tight))
             });
             if let Some((_, tight)) = tighter {
-                let message = match (&slack.asks, &tight.asks) {
-                    (Asks::Limit(slack), Asks::Limit(tight)) => format!(
-                        "{} {} can never bind: {} is already asked",
-                        slack.quantity.name(),
-                        slack.asked(),
-                        tight.asked()
-                    ),
-                    _ => format!("{} is already asked", slack.subject()),
-                };
-                found.push(
-                    Diagnostic::new(Code::NeverBinds, message)
-                        .at(slack.place, "never decides anything")
-                        .at(tight.place, "tighter, and at least as strong")
-                        .help("take one of the two out"),
-                );
+                found.push(superfluous(slack, tight));
             }
         }
         self.diagnostics.append(&mut found);
     }
 }
 
+fn superfluous(slack: &Line, tight: &Line) -> Diagnostic {
+    let message = match (&slack.asks, &tight.asks) {
+        (Asks::Limit(slack), Asks::Limit(tight)) => format!(
+            "{} {} can never bind: {} is already asked",
+            slack.quantity.name(),
+            slack.asked(),
+            tight.asked()
+        ),
+        _ => format!("{} is already asked", slack.subject()),
+    };
+    Diagnostic::new(Code::NeverBinds, message)
+        .at(slack.place, "never decides anything")
+        .at(tight.place, "at least as tight, and at least as strong")
+        .help("take one of the two out")
+}
+
+/// A scope as something to look up, whatever the order of its selectors.
+fn key(scope: &[Selector]) -> String {
+    let mut parts: Vec<String> = scope.iter().map(|selector| format!("{selector:?}")).collect();
+    parts.sort();
+    parts.join("\n")
+}
+
+/// Selectors of which every part is looked up; longer scopes are looked up whole and empty only.
+const MOST_SELECTORS: usize = 4;
+
+/// The scopes that hold wherever this one does: every selection of its selectors.
+fn scopes_around(scope: &[Selector]) -> Vec<String> {
+    if scope.len() > MOST_SELECTORS {
+        return vec![String::new(), key(scope)];
+    }
+    (0..1_u32 << scope.len())
+        .map(|chosen| {
+            let part: Vec<Selector> = scope
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| chosen & (1 << i) != 0)
+                .map(|(_, selector)| selector.clone())
+                .collect();
+            key(&part)
+        })
+        .collect()
+}
+
 /// Whether a run that keeps `tight` keeps `slack` as well, with no milder an answer to a breach.
 fn implies(tight: &Line, slack: &Line) -> bool {
-    let around = tight.scope.iter().all(|selector| slack.scope.contains(selector));
-    around
+    tight.scope.iter().all(|selector| slack.scope.contains(selector))
         && tight.level >= slack.level
         && match (&tight.asks, &slack.asks) {
             (Asks::Limit(tight), Asks::Limit(slack)) => limit_implies(tight, slack),

@@ -110,6 +110,10 @@ fn first_line(text: &str, span: Span) -> &str {
 /// The line, if the grammar takes it, in one piece.
 fn accepted(line: &str) -> Option<String> {
     let line = line.trim();
+    // Nobody wrote such a line by hand, and trying repairs on it would take long.
+    if line.len() > 400 {
+        return None;
+    }
     let pairs = RiskParser::parse(Rule::alone, line).ok()?;
     // The grammar takes any number; only one that is read as such may be offered.
     pairs
@@ -404,11 +408,11 @@ fn unexpected(source: SourceId, text: &str, whole: Span, junk: Span, rest: &str,
     let (from, message, label) = if found.is_empty() {
         let last = before.trim_end();
         let from = last.rfind(char::is_whitespace).map_or(0, |blank| blank + 1);
-        let message = format!("`{}` ends too early: {wanted} is missing", before.trim());
+        let message = format!("`{}` ends too early: {wanted} is missing", shortened(before.trim()));
         (Span::new(from, last.len()), message, format!("expected {wanted} after this"))
     } else {
         let from = at + after.find(found).unwrap_or(0);
-        let message = format!("`{found}` is not understood after `{}`", before.trim());
+        let message = format!("`{}` is not understood after `{}`", shortened(found), shortened(before.trim()));
         (Span::new(from, from + found.len()), message, format!("expected {wanted}"))
     };
     let finding = Diagnostic::new(Code::Syntax, message)
@@ -443,6 +447,15 @@ fn repaired(before: &str, found: &str, after: &str) -> Option<String> {
 fn spaced(before: &str, next: &str) -> String {
     let before = before.trim_end();
     if next == "," { before.to_owned() } else { format!("{before} ") }
+}
+
+/// Text of the user's as a message can hold it.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 60;
+    if text.chars().count() <= MOST {
+        return text.to_owned();
+    }
+    text.chars().take(MOST).chain(['…']).collect()
 }
 
 /// The words inside statements.
