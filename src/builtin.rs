@@ -24,11 +24,34 @@ pub const POLICIES: &[BuiltinPolicy] = &[
     },
 ];
 
-/// Every shipped probe, by the name behind `builtin:`.
-pub const PROBES: &[(&str, &[u8])] = &[
-    ("general.jsonl", include_bytes!("../policies/probes/general.jsonl")),
-    ("prompts.jsonl", include_bytes!("../policies/probes/prompts.jsonl")),
-    ("pairs.jsonl", include_bytes!("../policies/probes/pairs.jsonl")),
+/// A probe that ships inside the binary.
+#[derive(Debug)]
+pub struct BuiltinProbe {
+    /// Its name, without the prefix.
+    pub name: &'static str,
+    /// Its rows, as JSON Lines.
+    pub bytes: &'static [u8],
+    /// The SHA-256 of the bytes. Written down, because hashing them would take a third of a check; a test compares.
+    pub sha256: &'static str,
+}
+
+/// Every shipped probe.
+pub const PROBES: &[BuiltinProbe] = &[
+    BuiltinProbe {
+        name: "general.jsonl",
+        bytes: include_bytes!("../policies/probes/general.jsonl"),
+        sha256: "7e0eaf489e6c1e579c22f5fca565e16cf30650167307f98bbba827a9beb3612c",
+    },
+    BuiltinProbe {
+        name: "prompts.jsonl",
+        bytes: include_bytes!("../policies/probes/prompts.jsonl"),
+        sha256: "a9cc4e1bbdf10a72352ff74b4c68c7dc731a6c735d16d0f8d4bcf660684314cf",
+    },
+    BuiltinProbe {
+        name: "pairs.jsonl",
+        bytes: include_bytes!("../policies/probes/pairs.jsonl"),
+        sha256: "fab475058476e41980001cf48fe102338ea1b47cfd372018e008b5bb84ddc107",
+    },
 ];
 
 /// The shipped policy of a name, the prefix taken off or not.
@@ -37,8 +60,21 @@ pub fn policy(name: &str) -> Option<&'static BuiltinPolicy> {
     POLICIES.iter().find(|policy| policy.name == name)
 }
 
-/// The bytes of a shipped probe, when the path names one.
-pub fn probe(path: &str) -> Option<&'static [u8]> {
+/// The shipped probe that a path names.
+pub fn probe(path: &str) -> Option<&'static BuiltinProbe> {
     let name = path.strip_prefix(PREFIX)?;
-    PROBES.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+    PROBES.iter().find(|probe| probe.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest as _, Sha256};
+
+    #[test]
+    fn the_hashes_are_those_of_the_probes() {
+        for probe in super::PROBES {
+            let digest: String = Sha256::digest(probe.bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(digest, probe.sha256, "{}", probe.name);
+        }
+    }
 }

@@ -4,9 +4,11 @@
 #[cfg(test)]
 mod it {
     mod cli;
+    mod codes;
     mod docs;
     mod fuzz_seeds;
     mod harness;
     mod house;
     mod properties;
+    mod spec;
 }

@@ -144,36 +144,42 @@ fn pin_of(sources: &Sources, statement: Place, pinned: &str) -> Place {
 }
 
 /// The SHA-256 of a probe; `None` when there is no such file.
-pub(super) fn digest(path: &str, policy_file: &str) -> Result<Option<String>, Diagnostic> {
+pub(super) fn digest(path: &str, policy_file: &str) -> Read<Option<String>> {
     if path.starts_with(builtin::PREFIX) {
         return match builtin::probe(path) {
-            Some(bytes) => Ok(Some(hex(bytes))),
+            Some(probe) => Ok(Some(probe.sha256.to_owned())),
             None => {
-                let names: Vec<String> = builtin::PROBES.iter().map(|(name, _)| format!("`{}{name}`", builtin::PREFIX)).collect();
-                Err(Diagnostic::new(Code::CannotRead, format!("no probe inside the binary is called `{path}`"))
-                    .help(format!("there are {}", crate::diag::one_of(&names))))
+                let names: Vec<String> = builtin::PROBES.iter().map(|probe| format!("`{}{}`", builtin::PREFIX, probe.name)).collect();
+                Err(Box::new(
+                    Diagnostic::new(Code::CannotRead, format!("no probe inside the binary is called `{path}`"))
+                        .help(format!("there are {}", crate::diag::one_of(&names))),
+                ))
             }
         };
     }
     let folder = Path::new(policy_file).parent().unwrap_or(Path::new(""));
     let file = folder.join(path);
     if !is_inside(&file, folder) {
-        return Err(Diagnostic::new(Code::ProbePath, format!("{path} lies outside of the policy's root"))
-            .help("keep probes in the repository of the policy, so that everybody measures on the same ones"));
+        return Err(Box::new(
+            Diagnostic::new(Code::ProbePath, format!("{path} lies outside of the policy's root"))
+                .help("keep probes in the repository of the policy, so that everybody measures on the same ones"),
+        ));
     }
     let Ok(opened) = File::open(&file) else {
         return Ok(None);
     };
     let cannot = |error: &std::io::Error| {
-        Diagnostic::new(Code::CannotRead, format!("cannot read {}: {error}", file.display())).help("check the path")
+        let message = format!("cannot read {}: {error}", file.display());
+        Box::new(Diagnostic::new(Code::CannotRead, message).help("check the path"))
     };
     let size = opened.metadata().map_err(|error| cannot(&error))?;
     if size.is_dir() {
-        return Err(Diagnostic::new(Code::CannotRead, format!("{path} is a directory")).help("name the JSONL file"));
+        let finding = Diagnostic::new(Code::CannotRead, format!("{path} is a directory"));
+        return Err(Box::new(finding.help("name the JSONL file")));
     }
     if size.len() > MOST_PROBE_BYTES {
-        return Err(Diagnostic::new(Code::TooLarge, format!("{path} is larger than {MOST_PROBE_BYTES} bytes"))
-            .help("a probe is measured whole at every evaluation: choose a part of it"));
+        let finding = Diagnostic::new(Code::TooLarge, format!("{path} is larger than {MOST_PROBE_BYTES} bytes"));
+        return Err(Box::new(finding.help("a probe is measured whole at every evaluation: choose a part of it")));
     }
     let mut bytes = Vec::new();
     opened.take(MOST_PROBE_BYTES).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;

@@ -44,6 +44,7 @@ struct Lowering<'s> {
     source: SourceId,
     text: &'s SourceFile,
     diagnostics: Vec<Diagnostic>,
+    covers: Vec<Selector>,
     probes: Vec<Probe>,
     assumes: Vec<Assume>,
     lines: Vec<Line>,
@@ -55,6 +56,7 @@ impl<'s> Lowering<'s> {
             source,
             text,
             diagnostics: Vec::new(),
+            covers: Vec::new(),
             probes: Vec::new(),
             assumes: Vec::new(),
             lines: Vec::new(),
@@ -62,7 +64,7 @@ impl<'s> Lowering<'s> {
     }
 
     fn policy(&mut self, file: &syntax::File) -> Option<Policy> {
-        let covers = match file.header.as_ref().and_then(|header| header.scope.as_ref()) {
+        self.covers = match file.header.as_ref().and_then(|header| header.scope.as_ref()) {
             Some(scope) => self.selectors(scope),
             None => Vec::new(),
         };
@@ -92,7 +94,7 @@ impl<'s> Lowering<'s> {
             name: header.name.value.clone(),
             source: self.source,
             header: self.place(header.span),
-            covers,
+            covers: std::mem::take(&mut self.covers),
             assumes: std::mem::take(&mut self.assumes),
             probes: std::mem::take(&mut self.probes),
             lines: std::mem::take(&mut self.lines),

@@ -28,7 +28,7 @@ impl Lowering<'_> {
             StatementKind::For(block) => {
                 let selectors = self.selectors(&block.scope);
                 // Lines under a condition that is not understood would be judged for the wrong runs.
-                if selectors.len() == block.scope.selectors.len() {
+                if selectors.len() == block.scope.selectors.len() && self.can_be_in_force(&selectors, block.scope.span) {
                     for inner in &block.body {
                         self.statement(inner, &selectors, Some(block.scope.span));
                     }
@@ -41,6 +41,30 @@ impl Lowering<'_> {
             StatementKind::Test(_) => self.later("test", "a test of a policy", statement.span),
             StatementKind::Audit { .. } => self.later("audit", "a held-back set", statement.span),
         }
+    }
+
+    /// Whether a block speaks about any run that the policy covers.
+    fn can_be_in_force(&mut self, block: &[Selector], span: Span) -> bool {
+        let words = |selector: &Selector| match selector {
+            Selector::Word { category, patterns } => Some((*category, patterns.clone())),
+            Selector::Number { .. } => None,
+        };
+        for (category, inner) in block.iter().filter_map(words) {
+            for (covered, outer) in self.covers.iter().filter_map(words) {
+                // Globs may meet anywhere, and a set has several words; single words either are the same or are not.
+                let single = matches!(category.row().kind, CategoryKind::Word(_));
+                if category == covered && single && !inner.iter().any(|pattern| outer.contains(pattern)) {
+                    let header: Vec<&str> = outer.iter().map(|pattern| pattern.text.as_str()).collect();
+                    self.report(
+                        Diagnostic::new(Code::NeverBinds, "this block is never in force")
+                            .at(self.place(span), format!("the policy covers {} {}", category.name(), header.join(" | ")))
+                            .help("widen the header, or take the block out"),
+                    );
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// A statement that parses and would be ignored: nothing is ignored.

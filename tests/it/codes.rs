@@ -1,34 +1,31 @@
 //! Executes the pages of the diagnostic codes: what each says is an example is one, and what it says helps does.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use ftrisk::builtin;
 use ftrisk::diag::{CODES, Code, Diagnostic};
 use ftrisk::report::reference;
 
+use super::harness::{Case, Folder, files, read};
 use super::spec::{Block, blocks, compiled, flags, judged, said};
 
 /// Codes about files rather than texts: their pages describe the case, and a test of its own makes it.
 const ABOUT_FILES: &[Code] = &[Code::CannotRead, Code::NotText, Code::TooLarge, Code::ProbePath];
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/codes")
-}
+const PAGES: &str = "docs/reference/codes";
 
 #[test]
 fn every_code_has_a_page_and_every_page_a_code() {
-    let files: BTreeSet<String> = fs::read_dir(folder())
-        .unwrap()
-        .filter_map(|entry| Some(entry.unwrap().path().file_stem()?.to_str()?.to_owned()))
+    let pages: BTreeSet<String> = files(PAGES, ".md")
+        .iter()
+        .filter_map(|path| Some(path.rsplit_once('/')?.1.strip_suffix(".md")?.to_owned()))
         .filter(|name| name != "README")
         .collect();
     let codes: BTreeSet<String> = CODES.iter().map(|code| code.name().to_owned()).collect();
-    assert_eq!(files, codes);
+    assert_eq!(pages, codes);
     for code in CODES {
-        let file = fs::read_to_string(folder().join(format!("{}.md", code.name()))).unwrap();
-        assert_eq!(reference::page(code.name()).as_deref(), Some(file.as_str()), "{}", code.name());
+        let page = read(format!("{PAGES}/{}.md", code.name()));
+        assert_eq!(reference::page(code.name()), Some(page), "{}", code.name());
         assert_eq!(Code::named(code.name()), Some(*code));
     }
 }
@@ -37,17 +34,21 @@ fn every_code_has_a_page_and_every_page_a_code() {
 fn pages_have_their_sections_and_fit_a_terminal() {
     for code in CODES {
         let (name, page) = (code.name(), code.page());
-        let headings: Vec<&str> = page.lines().filter(|line| line.starts_with("# ") || line.starts_with("## ")).collect();
-        // Comments of policies and run files begin with `# ` as well.
-        let sections: Vec<&str> = headings.iter().copied().filter(|line| line.starts_with("## ")).collect();
-        assert_eq!(headings.first().copied(), Some(format!("# {name}").as_str()), "{name}");
+        // Comments of policies and run files begin with `# ` as well, but never with two.
+        let sections: Vec<&str> = page.lines().filter(|line| line.starts_with("## ")).collect();
         assert_eq!(sections, ["## Why", "## Example", "## Instead"], "{name}");
-        let what = page.lines().nth(2).unwrap_or_default();
-        assert!(what.starts_with(char::is_uppercase) && page.starts_with(&format!("# {name}\n\n")), "{name}: {what}");
+        let what = page
+            .strip_prefix(&format!("# {name}\n\n"))
+            .and_then(|rest| rest.lines().next())
+            .unwrap_or_default();
+        assert!(
+            what.starts_with(|c: char| c.is_uppercase() || c == '`') && what.ends_with('.'),
+            "{name}: {what:?}"
+        );
         for section in ["Why", "Example", "Instead"] {
             assert!(!text_of(page, section).trim().is_empty(), "{name}: {section} is empty");
         }
-        assert!(page.lines().count() < 45, "{name} has {} lines", page.lines().count());
+        assert!(page.lines().count() <= 45, "{name} has {} lines", page.lines().count());
         for line in page.lines() {
             assert!(line.chars().count() <= 100, "{name}: {line}");
         }
@@ -65,17 +66,53 @@ fn examples_trigger_their_code_and_the_repaired_ones_nothing() {
         let found = found_in(*code, &example, &example);
         let others: Vec<String> = found.iter().filter(|d| d.code != *code).map(told).collect();
         if !others.is_empty() {
-            failures.push(format!("{}: the example also triggers\n{}", code.name(), others.join("\n")));
+            failures.push(format!(
+                "{}: the example also triggers\n{}",
+                code.name(),
+                others.join("\n")
+            ));
         }
         if found.iter().all(|d| d.code != *code) {
             failures.push(format!("{}: the example does not trigger it", code.name()));
         }
         let left: Vec<String> = found_in(*code, &instead, &example).iter().map(told).collect();
         if !left.is_empty() {
-            failures.push(format!("{}: what is written instead triggers\n{}", code.name(), left.join("\n")));
+            failures.push(format!(
+                "{}: what is written instead triggers\n{}",
+                code.name(),
+                left.join("\n")
+            ));
         }
     }
     assert!(failures.is_empty(), "\n{}", failures.join("\n\n"));
+}
+
+/// Who copies an example gets a policy whose probes are the shipped ones.
+#[test]
+fn pins_in_the_pages_are_those_of_the_shipped_probes() {
+    let mut seen = 0;
+    for code in CODES {
+        for block in blocks(code.page()) {
+            for probe in compiled(&block.text)
+                .policy
+                .into_iter()
+                .flat_map(|policy| policy.probes)
+            {
+                let Some(shipped) = builtin::probe(&probe.path).filter(|_| probe.sha256.is_some()) else {
+                    continue;
+                };
+                assert_eq!(
+                    probe.sha256.as_deref(),
+                    Some(shipped.sha256),
+                    "{}: {}",
+                    code.name(),
+                    probe.path
+                );
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 0, "no page shows a pinned probe");
 }
 
 /// The part of a page under a heading.
@@ -98,7 +135,9 @@ fn found_in(code: Code, section: &[Block], example: &[Block]) -> Vec<Diagnostic>
                 policy = Some(new);
             }
             "yaml" => {
-                let policy = policy.as_ref().unwrap_or_else(|| panic!("{}: a run file and no policy", code.name()));
+                let policy = policy
+                    .as_ref()
+                    .unwrap_or_else(|| panic!("{}: a run file and no policy", code.name()));
                 let flags = flags(&block.flags).unwrap_or_else(|told| panic!("{}: {told}", code.name()));
                 let (report, _) = judged(policy, &block.text, flags);
                 for run in report.runs {
@@ -122,64 +161,45 @@ fn told(diagnostic: &Diagnostic) -> String {
 const POLICY: &str = "policy \"p\"\nmax learning_rate 2e-4\n";
 const RUN: &str = "model_name_or_path: Qwen/Qwen3-4B\nstage: sft\ndo_train: true\nfinetuning_type: lora\n\
                    dataset: identity\ntemplate: qwen3\noutput_dir: out\nlearning_rate: 1.0e-4\n";
-
-/// A folder of its own for one test, with a policy and a run file that it accepts.
-struct Case {
-    folder: PathBuf,
-}
-
-impl Case {
-    fn new(name: &str) -> Case {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("codes").join(name);
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(folder.join("root/.git")).unwrap();
-        let case = Case { folder: folder.join("root") };
-        case.write("policy.riskpolicy", POLICY).write("run.yaml", RUN);
-        case
-    }
-
-    fn write(&self, file: &str, text: impl AsRef<[u8]>) -> &Case {
-        let path = self.folder.join(file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-        self
-    }
-
-    /// What `ftrisk check` prints, and its exit code.
-    fn check(&self, arguments: &[&str]) -> (String, Option<i32>) {
-        let output = Command::new(env!("CARGO_BIN_EXE_ftrisk"))
-            .args(["check", "--color", "never"])
-            .args(arguments)
-            .current_dir(&self.folder)
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        (text, output.status.code())
-    }
-
-    #[track_caller]
-    fn triggers(&self, code: Code, arguments: &[&str]) -> String {
-        let (text, exit) = self.check(arguments);
-        assert!(text.contains(&format!("error[{}]", code.name())), "{arguments:?}: {text}");
-        assert_eq!(text.matches("error[").count(), 1, "{arguments:?}: {text}");
-        assert_eq!(exit, Some(2), "{arguments:?}: {text}");
-        text
-    }
-
-    #[track_caller]
-    fn is_clean(&self, arguments: &[&str]) {
-        let (text, exit) = self.check(arguments);
-        assert!(!text.contains("error["), "{arguments:?}: {text}");
-        assert_eq!(exit, Some(0), "{arguments:?}: {text}");
-    }
-}
-
 const BOTH: &[&str] = &["policy.riskpolicy", "run.yaml"];
+/// SHA-256 of the three letters that it is named after, a test vector of FIPS 180-4.
+const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+/// A policy with one probe.
+fn policy_with(probe: &str, hash: &str) -> String {
+    format!("{POLICY}probe text general \"{probe}\" sha256 \"{hash}\"\n")
+}
+
+/// The real binary on a policy, a run file that it accepts, and what else is put beside them.
+fn check(arguments: &[&str], beside: &[(&str, &[u8])]) -> Case {
+    let folder = Folder::new();
+    folder.write("policy.riskpolicy", POLICY.as_bytes());
+    folder.write("run.yaml", RUN.as_bytes());
+    for (name, bytes) in beside {
+        folder.write(name, bytes);
+    }
+    Case::within(folder).args(["check"]).args(arguments.iter().copied())
+}
+
+#[track_caller]
+fn triggers(code: Code, case: Case) -> String {
+    let ran = case
+        .run()
+        .code(2)
+        .stdout_has(&format!("error[{}]", code.name()))
+        .stderr_is("");
+    assert_eq!(ran.stdout.matches("error[").count(), 1, "{}", ran.stdout);
+    ran.stdout
+}
+
+#[track_caller]
+fn is_clean(case: Case) {
+    case.run().code(0).stdout_lacks("error[").stderr_is("");
+}
 
 #[test]
 fn cannot_read() {
-    let case = Case::new("cannot-read");
-    case.is_clean(BOTH);
+    is_clean(check(BOTH, &[]));
     for arguments in [
         &["absent.riskpolicy", "run.yaml"],
         &["policy.riskpolicy", "absent.yaml"],
@@ -187,87 +207,118 @@ fn cannot_read() {
         &[".", "run.yaml"],
         &["builtin:no-such-policy", "run.yaml"],
     ] {
-        case.triggers(Code::CannotRead, arguments);
+        triggers(Code::CannotRead, check(arguments, &[]));
     }
-    case.write("probe.riskpolicy", format!("{POLICY}probe text general \"builtin:none.jsonl\" sha256 \"{}\"\n", "0".repeat(64)));
-    case.triggers(Code::CannotRead, &["probe.riskpolicy", "run.yaml"]);
+    let inside = policy_with("builtin:none.jsonl", ABC);
+    triggers(
+        Code::CannotRead,
+        check(BOTH, &[("policy.riskpolicy", inside.as_bytes())]),
+    );
     // A probe that is not there yet is needed when training starts, not now.
-    case.write("later.riskpolicy", format!("{POLICY}probe text general \"none.jsonl\" sha256 \"{}\"\n", "0".repeat(64)));
-    case.is_clean(&["later.riskpolicy", "run.yaml"]);
+    let later = policy_with("none.jsonl", ABC);
+    is_clean(check(BOTH, &[("policy.riskpolicy", later.as_bytes())]));
 }
 
 #[test]
 fn not_text() {
-    let case = Case::new("not-text");
-    case.write("latin1.riskpolicy", b"policy \"p\"  # r\xe9sum\xe9\nmax learning_rate 2e-4\n");
-    case.write("utf8.riskpolicy", "policy \"p\"  # résumé\nmax learning_rate 2e-4\n");
-    let text = case.triggers(Code::NotText, &["latin1.riskpolicy", "run.yaml"]);
-    assert!(text.contains("line 1"), "{text}");
-    case.is_clean(&["utf8.riskpolicy", "run.yaml"]);
-    let mut utf16 = vec![0xff, 0xfe];
-    utf16.extend(RUN.encode_utf16().flat_map(u16::to_le_bytes));
-    case.write("utf16.yaml", utf16);
-    case.triggers(Code::NotText, &["policy.riskpolicy", "utf16.yaml"]);
+    let told = triggers(
+        Code::NotText,
+        check(
+            BOTH,
+            &[(
+                "policy.riskpolicy",
+                b"policy \"p\"  # r\xe9sum\xe9\nmax learning_rate 2e-4\n",
+            )],
+        ),
+    );
+    assert!(told.contains("line 1"), "{told}");
+    let utf8 = "policy \"p\"  # résumé\nmax learning_rate 2e-4\n";
+    is_clean(check(BOTH, &[("policy.riskpolicy", utf8.as_bytes())]));
+    let utf16: Vec<u8> = "\u{feff}"
+        .chars()
+        .chain(RUN.chars())
+        .flat_map(|c| (c as u16).to_le_bytes())
+        .collect();
+    triggers(Code::NotText, check(BOTH, &[("run.yaml", &utf16)]));
     // A byte order mark is UTF-8 and stays unseen.
-    case.write("marked.riskpolicy", format!("\u{feff}{POLICY}"));
-    case.is_clean(&["marked.riskpolicy", "run.yaml"]);
+    let (policy, run) = (format!("\u{feff}{POLICY}"), format!("\u{feff}{RUN}"));
+    is_clean(check(BOTH, &[("run.yaml", run.as_bytes())]));
+    is_clean(check(BOTH, &[("policy.riskpolicy", policy.as_bytes())]));
+}
+
+/// The text and comments up to so many bytes.
+fn padded(text: &str, bytes: usize) -> String {
+    let comment = format!("#{}\n", " ".repeat(98));
+    let mut text = text.to_owned();
+    while text.len() + comment.len() < bytes {
+        text.push_str(&comment);
+    }
+    text.push_str(&"#".repeat(bytes.saturating_sub(text.len())));
+    text
 }
 
 #[test]
 fn too_large() {
-    let case = Case::new("too-large");
-    let padded = |text: &str, bytes: usize| {
-        let comment = format!("#{}\n", " ".repeat(98));
-        let mut text = text.to_owned();
-        while text.len() + comment.len() < bytes {
-            text.push_str(&comment);
-        }
-        text.push_str(&"#".repeat(bytes - text.len()));
-        text
-    };
-    let (policy, run) = (ftrisk::syntax::MAX_BYTES, ftrisk::adapt::MAX_BYTES);
-    case.write("most.riskpolicy", padded(POLICY, policy)).write("most.yaml", padded(RUN, run));
-    case.is_clean(&["most.riskpolicy", "most.yaml"]);
-    case.write("more.riskpolicy", padded(POLICY, policy + 1)).write("more.yaml", padded(RUN, run + 1));
-    case.triggers(Code::TooLarge, &["more.riskpolicy", "run.yaml"]);
-    case.triggers(Code::TooLarge, &["policy.riskpolicy", "more.yaml"]);
+    let (most, more) = (ftrisk::syntax::MAX_BYTES, ftrisk::syntax::MAX_BYTES + 1);
+    is_clean(check(BOTH, &[("policy.riskpolicy", padded(POLICY, most).as_bytes())]));
+    triggers(
+        Code::TooLarge,
+        check(BOTH, &[("policy.riskpolicy", padded(POLICY, more).as_bytes())]),
+    );
+    let (most, more) = (ftrisk::adapt::MAX_BYTES, ftrisk::adapt::MAX_BYTES + 1);
+    is_clean(check(BOTH, &[("run.yaml", padded(RUN, most).as_bytes())]));
+    triggers(
+        Code::TooLarge,
+        check(BOTH, &[("run.yaml", padded(RUN, more).as_bytes())]),
+    );
 }
-
-/// SHA-256 of three letters, a test vector of FIPS 180-4.
-const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
 #[test]
 fn probe_hash_of_a_changed_file() {
-    let case = Case::new("probe-hash");
-    let probe = format!("{POLICY}probe text general \"probes/general.jsonl\" sha256 \"{ABC}\"\n");
-    case.write("policy.riskpolicy", &probe).write("probes/general.jsonl", "abc");
-    case.is_clean(BOTH);
-    case.write("policy.riskpolicy", probe.replace(ABC, &ABC.to_uppercase()));
-    case.is_clean(BOTH);
-    case.write("probes/general.jsonl", "abcd");
-    let text = case.triggers(Code::ProbeHash, BOTH);
-    assert!(text.contains("88d4266fd4e6338d13b845fcf289579d209c897823b9217da3e161936f031589"), "{text}");
+    for hash in [ABC.to_owned(), ABC.to_uppercase()] {
+        let policy = policy_with("probes/general.jsonl", &hash);
+        let case = |probe: &str| {
+            check(
+                BOTH,
+                &[
+                    ("policy.riskpolicy", policy.as_bytes()),
+                    ("probes/general.jsonl", probe.as_bytes()),
+                ],
+            )
+        };
+        is_clean(case("abc"));
+        let told = triggers(Code::ProbeHash, case("abcd"));
+        // SHA-256 of `abcd`, from coreutils.
+        assert!(
+            told.contains("88d4266fd4e6338d13b845fcf289579d209c897823b9217da3e161936f031589"),
+            "{told}"
+        );
+    }
 }
 
 #[test]
 fn probe_path() {
-    let case = Case::new("probe-path");
-    let probe = |path: &str| format!("{POLICY}probe text general \"{path}\" sha256 \"{ABC}\"\n");
-    let nested = ["policies/policy.riskpolicy", "run.yaml"];
-    case.write("probes/general.jsonl", "abc").write("../outside.jsonl", "abc");
-    // Up and down again, but inside the folder that holds `.git`.
-    case.write("policies/policy.riskpolicy", probe("../probes/general.jsonl"));
-    case.is_clean(&nested);
-    case.write("policies/policy.riskpolicy", probe("../../outside.jsonl"));
-    case.triggers(Code::ProbePath, &nested);
-    case.write("policies/policy.riskpolicy", probe("../../absent.jsonl"));
-    case.triggers(Code::ProbePath, &nested);
-    case.write("policies/policy.riskpolicy", probe("/etc/hostname"));
-    case.triggers(Code::ProbePath, &nested);
+    let case = |probe: &str| {
+        let policy = policy_with(probe, ABC);
+        check(
+            &["root/policies/policy.riskpolicy", "run.yaml"],
+            &[
+                ("root/.git/HEAD", b""),
+                ("root/probes/general.jsonl", b"abc"),
+                ("outside.jsonl", b"abc"),
+                ("root/policies/policy.riskpolicy", policy.as_bytes()),
+            ],
+        )
+    };
+    // Up and down again, but inside of the folder that holds `.git`.
+    is_clean(case("../probes/general.jsonl"));
+    for outside in ["../../outside.jsonl", "../../absent.jsonl", "/etc/hostname"] {
+        triggers(Code::ProbePath, case(outside));
+    }
     #[cfg(unix)]
     {
-        std::os::unix::fs::symlink("../../outside.jsonl", case.folder.join("probes/link.jsonl")).unwrap();
-        case.write("policies/policy.riskpolicy", probe("../probes/link.jsonl"));
-        case.triggers(Code::ProbePath, &nested);
+        let linked = case("../probes/link.jsonl");
+        std::os::unix::fs::symlink("../../outside.jsonl", linked.path().join("root/probes/link.jsonl")).unwrap();
+        triggers(Code::ProbePath, linked);
     }
 }

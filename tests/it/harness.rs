@@ -19,21 +19,27 @@ pub fn read(path: impl AsRef<Path>) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// Every file below a folder of the repository whose name ends so, as sorted relative paths with `/`.
+/// Every file of the repository below a folder whose name ends so, as sorted paths from the repository on, with `/`.
 pub fn files(folder: &str, ending: &str) -> Vec<String> {
-    fn walk(folder: &Path, ending: &str, found: &mut Vec<String>) {
+    below(repository(), folder, ending)
+}
+
+/// Every file below a folder of `root` whose name ends so, as sorted paths from `root` on, with `/`.
+pub fn below(root: &Path, folder: &str, ending: &str) -> Vec<String> {
+    fn walk(root: &Path, folder: &Path, ending: &str, found: &mut Vec<String>) {
         for entry in fs::read_dir(folder).into_iter().flatten() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, ending, found);
-            } else if path.to_string_lossy().ends_with(ending) {
-                let relative = path.strip_prefix(repository()).unwrap();
+            // What Cargo builds in a package of its own, such as the fuzz targets, is not ours to read.
+            if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+                walk(root, &path, ending, found);
+            } else if path.is_file() && path.to_string_lossy().ends_with(ending) {
+                let relative = path.strip_prefix(root).unwrap();
                 found.push(relative.to_string_lossy().replace('\\', "/"));
             }
         }
     }
     let mut found = Vec::new();
-    walk(&repository().join(folder), ending, &mut found);
+    walk(root, &root.join(folder), ending, &mut found);
     found.sort();
     found
 }
@@ -116,6 +122,16 @@ impl Case {
             stdin: Vec::new(),
             env: Vec::new(),
         }
+    }
+
+    /// Where it will run.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Gives the folder back instead of running.
+    pub fn into_folder(self) -> Folder {
+        self.folder
     }
 
     /// Puts a file into the folder.

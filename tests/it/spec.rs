@@ -10,13 +10,13 @@
 //!   `--world-size N`, `--dataset-rows N`, `--strict`. It takes marks like a policy.
 //! - A `verdicts` block follows a run file: one line for each line of the policy, then `exit N`. In front of them stand
 //!   findings that belong to no line. They read `within Q`, `over Q`, `later Q`, `n/a Q`, and `open Q: CONDITIONS`, where
-//!   a condition is `within for FACT VALUES` or `FACT not by itself`, several joined by `; `. Advice reads `advise over Q`.
+//!   a condition is `within for FACT VALUES` or `FACT not by itself`, several joined by `; `; `open Q` alone says that no
+//!   fact which somebody could supply decides it. Advice reads `advise over Q`.
 //!
 //! Marks are taken off before anything is read, and `sha256 "9f2c…"` becomes a hash of full length, so that pages stay
 //! narrow. `FTRISK_BLESS=1` rewrites the verdicts blocks, and nothing else: marks are law, not record.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use ftrisk::adapt::{self, Launch};
 use ftrisk::check::judge;
@@ -26,24 +26,33 @@ use ftrisk::report::{CheckReport, RunReport};
 use ftrisk::sema::compile;
 use ftrisk::source::Sources;
 
+use super::harness::{blessing, files, read, repository};
+
 #[test]
 fn the_specifications_hold() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/spec");
-    let pages = pages(&root);
-    assert!(!pages.is_empty(), "no specifications under {}", root.display());
-    let bless = std::env::var_os("FTRISK_BLESS").is_some();
+    let pages = files("tests/spec", ".md");
+    assert!(!pages.is_empty(), "no specifications");
+    let bless = blessing();
     let mut failures = Vec::new();
     for page in &pages {
-        let text = fs::read_to_string(page).unwrap();
-        let name = page.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(page).display().to_string();
-        let run = run_page(&name, &text);
+        let text = read(page);
+        let run = run_page(page, &text);
         if bless && run.blessed != text {
-            fs::write(page, &run.blessed).unwrap();
+            fs::write(repository().join(page), &run.blessed).unwrap();
         }
-        failures.extend(run.failures.into_iter().filter(|failure| !(bless && failure.is_verdicts)));
+        failures.extend(
+            run.failures
+                .into_iter()
+                .filter(|failure| !(bless && failure.is_verdicts)),
+        );
     }
     let told: Vec<String> = failures.iter().map(|failure| failure.told.clone()).collect();
-    assert!(failures.is_empty(), "\n{}\n\n{} of the specifications do not hold", told.join("\n\n"), failures.len());
+    assert!(
+        failures.is_empty(),
+        "\n{}\n\n{} of the specifications do not hold",
+        told.join("\n\n"),
+        failures.len()
+    );
 }
 
 /// The runner must be able to fail: each of these pages is wrong in one way.
@@ -51,16 +60,33 @@ fn the_specifications_hold() {
 fn a_wrong_specification_fails() {
     let policy = "policy \"p\"\nmax lora.rank 8\n";
     let run = "model_name_or_path: some/model\nstage: sft\ndo_train: true\nfinetuning_type: lora\nlora_rank: 16\n";
-    let page = |blocks: &str| run_page("page.md", blocks).failures.into_iter().map(|f| f.told).collect::<Vec<_>>();
+    let page = |blocks: &str| {
+        run_page("page.md", blocks)
+            .failures
+            .into_iter()
+            .map(|f| f.told)
+            .collect::<Vec<_>>()
+    };
     let unmarked = page("```riskpolicy\npolicy \"p\"\nmax lora.rank 8 nats\n```\n");
     assert_eq!(unmarked.len(), 1, "{unmarked:?}");
-    assert!(unmarked[0].starts_with("page.md:3: expected nothing, got unit-mismatch"), "{unmarked:?}");
+    assert!(
+        unmarked[0].starts_with("page.md:3: expected nothing, got unit-mismatch"),
+        "{unmarked:?}"
+    );
     let marked = page("```riskpolicy\npolicy \"p\"\nmax lora.rank 8 #~ direction\n```\n");
-    assert!(marked[0].starts_with("page.md:3: expected direction, got nothing"), "{marked:?}");
+    assert!(
+        marked[0].starts_with("page.md:3: expected direction, got nothing"),
+        "{marked:?}"
+    );
     let said = page("```riskpolicy\npolicy \"p\"\nmax lora.rank 8 nats #~ unit-mismatch: litres\n```\n");
     assert!(said[0].contains("expected unit-mismatch to say `litres`"), "{said:?}");
-    let verdict = page(&format!("```riskpolicy\n{policy}```\n```yaml\n{run}```\n```verdicts\nwithin lora.rank\nexit 0\n```\n"));
-    assert!(verdict.iter().any(|told| told.contains("over lora.rank")), "{verdict:?}");
+    let verdict = page(&format!(
+        "```riskpolicy\n{policy}```\n```yaml\n{run}```\n```verdicts\nwithin lora.rank\nexit 0\n```\n"
+    ));
+    assert!(
+        verdict.iter().any(|told| told.contains("over lora.rank")),
+        "{verdict:?}"
+    );
     let alone = page(&format!("```yaml\n{run}```\n"));
     assert!(alone[0].contains("no policy above"), "{alone:?}");
     let unjudged = page(&format!("```riskpolicy\n{policy}```\n```yaml\n{run}```\n"));
@@ -123,7 +149,9 @@ pub(super) fn flags(words: &[String]) -> Result<Flags, String> {
         match word.as_str() {
             "--strict" => flags.strict = true,
             "--world-size" => flags.launch.world_size = Some(number()?.parse().map_err(|e| format!("{word}: {e}"))?),
-            "--dataset-rows" => flags.launch.dataset_rows = Some(number()?.parse().map_err(|e| format!("{word}: {e}"))?),
+            "--dataset-rows" => {
+                flags.launch.dataset_rows = Some(number()?.parse().map_err(|e| format!("{word}: {e}"))?)
+            }
             _ => return Err(format!("{word} is no flag that a fence can hold")),
         }
     }
@@ -211,7 +239,11 @@ fn run_page(name: &str, text: &str) -> Run {
                 page.run_file(policy, block, recorded);
             }
             "verdicts" => {
-                if index.checked_sub(1).and_then(|before| blocks.get(before)).is_none_or(|before| before.language != "yaml") {
+                if index
+                    .checked_sub(1)
+                    .and_then(|before| blocks.get(before))
+                    .is_none_or(|before| before.language != "yaml")
+                {
                     page.fail(block.line, "verdicts on no run file".into());
                 }
             }
@@ -235,7 +267,10 @@ fn edited(text: &str, edits: &[(usize, usize, String)]) -> String {
 impl Page<'_> {
     fn fail(&mut self, line: usize, told: String) {
         let told = format!("{}:{line}: {told}", self.name);
-        self.failures.push(Failure { told, is_verdicts: false });
+        self.failures.push(Failure {
+            told,
+            is_verdicts: false,
+        });
     }
 
     fn policy(&mut self, block: &Block) -> Compiled {
@@ -261,12 +296,21 @@ impl Page<'_> {
         let Some(recorded) = recorded else {
             let after = block.line + block.text.lines().count();
             self.edits.push((after + 1, 0, format!("```verdicts\n{got}```")));
-            let told = format!("{}:{}: no verdicts follow; got\n{}", self.name, block.line, indented(&got));
-            self.failures.push(Failure { told, is_verdicts: true });
+            let told = format!(
+                "{}:{}: no verdicts follow; got\n{}",
+                self.name,
+                block.line,
+                indented(&got)
+            );
+            self.failures.push(Failure {
+                told,
+                is_verdicts: true,
+            });
             return;
         };
         if recorded.text != got {
-            self.edits.push((recorded.line, recorded.text.lines().count(), got.clone()));
+            self.edits
+                .push((recorded.line, recorded.text.lines().count(), got.clone()));
             let told = format!(
                 "{}:{}: expected\n{}\n  got\n{}",
                 self.name,
@@ -274,14 +318,19 @@ impl Page<'_> {
                 indented(&recorded.text),
                 indented(&got)
             );
-            self.failures.push(Failure { told, is_verdicts: true });
+            self.failures.push(Failure {
+                told,
+                is_verdicts: true,
+            });
         }
     }
 
     /// Compares the marks of a block with the diagnostics of its text, line by line.
     fn compare(&mut self, block: &Block, marks: &[Mark], found: &[Diagnostic], sources: &Sources) {
         let line_of = |diagnostic: &Diagnostic| {
-            diagnostic.place().map_or(1, |place| sources.get(place.source).line(place.span.start))
+            diagnostic
+                .place()
+                .map_or(1, |place| sources.get(place.source).line(place.span.start))
         };
         for line in 1..=block.text.lines().count().max(1) {
             let at = block.line + line - 1;
@@ -295,15 +344,26 @@ impl Page<'_> {
                 } else if let Some(index) = here.iter().position(|d| named(d)) {
                     let got = said(here.remove(index));
                     let text = mark.says.as_deref().unwrap_or_default();
-                    self.fail(at, format!("expected {} to say `{text}`, got\n{}", mark.code, indented(&got)));
+                    self.fail(
+                        at,
+                        format!("expected {} to say `{text}`, got\n{}", mark.code, indented(&got)),
+                    );
                 } else {
                     missing.push(&mark.code);
                 }
             }
             if !missing.is_empty() || !here.is_empty() {
-                let expected = if missing.is_empty() { "nothing".to_owned() } else { missing.join(" ") };
+                let expected = if missing.is_empty() {
+                    "nothing".to_owned()
+                } else {
+                    missing.join(" ")
+                };
                 let got: Vec<String> = here.iter().map(|d| format!("{}: {}", d.code.name(), said(d))).collect();
-                let got = if got.is_empty() { "nothing".to_owned() } else { got.join("\n") };
+                let got = if got.is_empty() {
+                    "nothing".to_owned()
+                } else {
+                    got.join("\n")
+                };
                 let text = block.text.lines().nth(line - 1).unwrap_or_default();
                 self.fail(at, format!("expected {expected}, got {got}\n  {text}"));
             }
@@ -331,17 +391,30 @@ fn unmarked(block: &Block) -> (String, Vec<Mark>) {
             marked = true;
             let line = index + 1;
             if let Some((code, says)) = part.split_once(':') {
-                marks.push(Mark { line, code: code.trim().into(), says: Some(says.trim().into()) });
+                marks.push(Mark {
+                    line,
+                    code: code.trim().into(),
+                    says: Some(says.trim().into()),
+                });
             } else {
                 let codes = part.split_whitespace();
-                marks.extend(codes.map(|code| Mark { line, code: code.into(), says: None }));
+                marks.extend(codes.map(|code| Mark {
+                    line,
+                    code: code.into(),
+                    says: None,
+                }));
             }
         }
         text.push_str(if marked { code.trim_end() } else { code });
         text.push('\n');
     }
     for mark in &marks {
-        assert!(Code::named(&mark.code).is_some(), "line {}: `{}` is no code", block.line + mark.line - 1, mark.code);
+        assert!(
+            Code::named(&mark.code).is_some(),
+            "line {}: `{}` is no code",
+            block.line + mark.line - 1,
+            mark.code
+        );
     }
     (text, marks)
 }
@@ -368,7 +441,10 @@ fn full_hashes(text: &str) -> String {
 pub(super) fn said(diagnostic: &Diagnostic) -> String {
     let mut said = diagnostic.message.clone();
     let labels = diagnostic.labels.iter().map(|label| &label.text);
-    let rest = labels.chain(&diagnostic.notes).chain(&diagnostic.help).chain(&diagnostic.instead);
+    let rest = labels
+        .chain(&diagnostic.notes)
+        .chain(&diagnostic.help)
+        .chain(&diagnostic.instead);
     for text in rest.filter(|text| !text.is_empty()) {
         said.push_str("\n  | ");
         said.push_str(text);
@@ -377,14 +453,19 @@ pub(super) fn said(diagnostic: &Diagnostic) -> String {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| format!("    {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The text of a verdicts block.
 fn told(report: &CheckReport) -> String {
     let judgements = report.runs.iter().filter_map(|run| run.judgement.as_ref());
     let mut lines: Vec<String> = match &report.policy {
-        Some(policy) => judgements.flat_map(|judgement| verdicts(policy, judgement, report.strict)).collect(),
+        Some(policy) => judgements
+            .flat_map(|judgement| verdicts(policy, judgement, report.strict))
+            .collect(),
         None => Vec::new(),
     };
     lines.push(format!("exit {}", report.exit_code()));
@@ -409,7 +490,11 @@ fn verdicts(policy: &Policy, judgement: &Judgement, strict: bool) -> Vec<String>
     }
     for judged in &judgement.lines {
         let line = &policy.lines[judged.line];
-        let level = if line.level == Level::Advise && !strict { "advise " } else { "" };
+        let level = if line.level == Level::Advise && !strict {
+            "advise "
+        } else {
+            ""
+        };
         let word = match &judged.verdict {
             Verdict::NotApplicable { .. } => "n/a",
             verdict => verdict.word(),
@@ -418,38 +503,27 @@ fn verdicts(policy: &Policy, judgement: &Judgement, strict: bool) -> Vec<String>
         if let Verdict::Open { conditions, .. } = &judged.verdict {
             let conditions: Vec<String> = conditions
                 .iter()
+                .filter(|condition| condition.within.is_some() || condition.fact != line.subject())
                 .map(|condition| match &condition.within {
                     Some(values) => format!("within for {} {values}", condition.fact),
                     None => format!("{} not by itself", condition.fact),
                 })
                 .collect();
-            text = format!("{text}: {}", conditions.join("; "));
+            if !conditions.is_empty() {
+                text = format!("{text}: {}", conditions.join("; "));
+            }
         }
         told.push(text);
         // What is over or open is shown, and nothing else is.
         let is_shown = matches!(judged.verdict, Verdict::Over { .. } | Verdict::Open { .. });
         assert_eq!(judged.diagnostic.is_some(), is_shown, "{}", line.subject());
         let weight = judged.diagnostic.as_ref().map(|finding| finding.severity);
-        let expected = if level.is_empty() { Severity::Error } else { Severity::Advice };
+        let expected = if level.is_empty() {
+            Severity::Error
+        } else {
+            Severity::Advice
+        };
         assert!(weight.is_none_or(|weight| weight == expected), "{}", line.subject());
     }
     told
-}
-
-/// Every Markdown file below a folder, in the order of their names.
-fn pages(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
 }

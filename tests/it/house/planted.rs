@@ -100,6 +100,12 @@ fn files_in_a_circle_are_found_and_the_way_round_is_shown() {
         found,
         ["files in a circle: src/check/number.rs:2 → src/check/solve.rs:4 → src/check/words.rs:2 → src/check/number.rs"]
     );
+    // Two ways round at once: repairing one must not be what shows the other.
+    let mut tree = clean();
+    tree[4].1.push_str("use super::words::g;\nuse super::solve::decide as d;\n");
+    tree[5].1.push_str("use super::number::of;\n");
+    tree.push(("src/check/words.rs", "//! Words.\nuse super::number::of;\n".to_owned()));
+    assert_eq!(violations(tree.iter().map(|(path, text)| (*path, text.as_str()))).len(), 2);
     // A door may use what is below it, and what is below it the words of the door.
     finds("src/check/mod.rs", "use number::of;\n", &[]);
 }
@@ -176,6 +182,17 @@ fn a_long_file_is_found_and_its_tests_do_not_count() {
     let tests = format!("//! Long.\n{}#[cfg(test)]\nmod tests {{\n{}}}\n", lines(MOST_LINES - 1), lines(300));
     finds("src/ir.rs", &tests, &[]);
     finds("tests/it/two.rs", &whole, &[]);
+}
+
+#[test]
+fn a_file_of_tests_is_a_test_only_when_it_is_declared_as_one() {
+    let mut tree = clean();
+    tree.push(("src/check/tests.rs", "//! Tests.\nuse crate::cmd::run;\nuse super::number::of;\n".to_owned()));
+    tree[3].1.push_str("mod tests;\n");
+    let found = violations(tree.iter().map(|(path, text)| (*path, text.as_str())));
+    assert_eq!(found, ["src/check/tests.rs:2: check → cmd is not allowed (`crate::cmd::run`)"]);
+    tree[3].1 = tree[3].1.replace("mod tests;", "#[cfg(test)]\nmod tests;");
+    assert_eq!(violations(tree.iter().map(|(path, text)| (*path, text.as_str()))), Vec::<String>::new());
 }
 
 #[test]

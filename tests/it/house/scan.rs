@@ -3,6 +3,8 @@
 //! Comments, strings and `#[cfg(test)]` items are taken off first. What a macro builds from pieces, and a method of a
 //! type that another file implements, are not seen: the rules are about what people write, not about what they hide.
 
+#![expect(clippy::string_slice, reason = "a cut inside a character is a mistake of the scan, and has to stop the test")]
+
 use std::collections::BTreeMap;
 
 /// A word or a symbol, with its line counted from 1.
@@ -124,20 +126,32 @@ fn character_or_lifetime(text: &str) -> usize {
     }
 }
 
-/// The tokens outside of items that only tests have, and how many lines those items take.
-pub fn without_tests<'t>(tokens: &[Token<'t>]) -> (Vec<Token<'t>>, usize) {
+/// An item that only tests have.
+pub struct TestItem<'t> {
+    lines: usize,
+    /// Its name, when it is `mod name;`.
+    module: Option<&'t str>,
+}
+
+/// The tokens outside of items that only tests have, and those items.
+pub fn without_tests<'t>(tokens: &[Token<'t>]) -> (Vec<Token<'t>>, Vec<TestItem<'t>>) {
     let mut kept = Vec::new();
-    let mut lines = 0;
+    let mut tests = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
         let end = attribute(tokens, at);
-        let words = &tokens[at..end.unwrap_or(at)];
-        let texts: Vec<&str> = words.iter().map(|token| token.text).collect();
+        let texts: Vec<&str> = tokens[at..end.unwrap_or(at)].iter().map(|token| token.text).collect();
         let only_tests = texts.starts_with(&["#", "[", "cfg", "("]) && texts.contains(&"test") && !texts.contains(&"not");
         match end {
-            Some(end) if only_tests => {
-                let end = item(tokens, end);
-                lines += tokens[end - 1].line - tokens[at].line + 1;
+            Some(start) if only_tests => {
+                let end = item(tokens, start);
+                tests.push(TestItem {
+                    lines: tokens[end - 1].line - tokens[at].line + 1,
+                    module: match &tokens[start..end] {
+                        [keyword, name, _] if keyword.text == "mod" => Some(name.text),
+                        _ => None,
+                    },
+                });
                 at = end;
             }
             _ => {
@@ -146,7 +160,7 @@ pub fn without_tests<'t>(tokens: &[Token<'t>]) -> (Vec<Token<'t>>, usize) {
             }
         }
     }
-    (kept, lines)
+    (kept, tests)
 }
 
 /// Where an attribute that begins here ends.
@@ -214,20 +228,25 @@ pub struct Code {
     pub attributes: Vec<(String, usize)>,
     /// Lines outside of test items.
     pub lines: usize,
-    /// Modules declared by the file, each with the module it is declared in.
+    /// Modules that the file declares.
     pub children: Vec<Vec<String>>,
+    /// Modules in files of their own that only tests have.
+    pub test_children: Vec<Vec<String>>,
 }
 
 /// Reads a file of `src`, or one that has the same rules.
 pub fn code(path: &str, text: &str) -> Code {
     let all = tokens(text);
-    let (tokens, test_lines) = without_tests(&all);
+    let (tokens, tests) = without_tests(&all);
     let module = module_of(path);
     let mut code = Code {
         module: module.clone(),
-        lines: text.lines().count() - test_lines,
+        lines: text.lines().count() - tests.iter().map(|item| item.lines).sum::<usize>(),
         ..Code::default()
     };
+    for name in tests.iter().filter_map(|item| item.module) {
+        code.test_children.push(module.iter().cloned().chain([name.to_owned()]).collect());
+    }
     // Inline modules that are open here, each with the brace that closes it.
     let mut inline: Vec<(String, usize)> = Vec::new();
     let mut at = 0;
