@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod it {
     mod cli;
+    mod corpus;
     mod codes;
     mod docs;
     mod fuzz_seeds;

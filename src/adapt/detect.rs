@@ -128,7 +128,8 @@ fn child_with<'m>(map: &'m Map, key: &str) -> Option<&'m str> {
 
 fn torchtune(map: &Map) -> Option<Kind> {
     child_with(map, "_component_")?;
-    Some(if map.get("optimizer").is_some() {
+    let trains = map.get("optimizer").is_some() || child_with(map, "optimizer").is_some();
+    Some(if trains {
         Kind::Other("a torchtune", "optimizer")
     } else {
         Kind::NotARun(
@@ -199,12 +200,20 @@ const LLAMA_FACTORY: &str = "
 const STAGES: &[&str] = &["pt", "sft", "rm", "ppo", "dpo", "kto"];
 
 fn llama_factory(map: &Map) -> Option<Kind> {
-    map.get("model_name_or_path")?;
     let has_stage = map
         .get("stage")
         .and_then(|entry| entry.value.scalar())
         .is_some_and(|stage| STAGES.contains(&&*stage.text));
-    if !has_stage && !map.has_any(LLAMA_FACTORY) {
+    let marks = ["finetuning_type", "cutoff_len", "lora_target"];
+    let certain = marks.iter().filter(|key| map.get(key).is_some()).count() + usize::from(has_stage);
+    let names_model = map.get("model_name_or_path").is_some();
+    let is_ours = if names_model {
+        has_stage || map.has_any(LLAMA_FACTORY)
+    } else {
+        // The model's key may be misspelled, or come from the command line.
+        certain >= 2
+    };
+    if !is_ours {
         return None;
     }
     let known = map.entries.iter().filter(|entry| V0.contains_key(entry.name())).count();

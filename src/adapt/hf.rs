@@ -3,9 +3,11 @@
 //!
 //! Read against transformers 5.8, and 4.55 to 4.57 where they differ.
 
-use super::reader::Missing::Is;
-use super::reader::Takes::{Real, Whole};
-use super::reader::{Ask, Null, Row, Run, Said, by_default, one, point, row, unknown};
+use super::reader::Run;
+use super::said::{Said, by_default, one, point, unknown};
+use super::table::Missing::Is;
+use super::table::Takes::{Real, Whole};
+use super::table::{Ask, Null, Row, row};
 use crate::facts::Input::{LearningRate, MaxSteps, MinLearningRate, WarmupRatio, WarmupSteps};
 use crate::facts::Origin;
 use crate::quantity::{Category, Domain};
@@ -126,7 +128,7 @@ pub(super) fn schedule(run: &mut Run<'_>) {
         return;
     }
     match (ratio, steps) {
-        // Older versions of transformers take the steps, newer ones the ratio; newer ones read a ratio of 1 as one step.
+        // Older versions of transformers take the steps, newer ones the ratio, and a ratio of 1 as one step.
         (Said::Value(ratio, place), steps)
             if ratio >= 1.0
                 || steps

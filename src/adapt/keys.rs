@@ -58,6 +58,9 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("max_length", "cutoff_len"),
     ("max_seq_length", "cutoff_len"),
     ("micro_batch_size", "per_device_train_batch_size"),
+    ("model", "model_name_or_path"),
+    ("model_name", "model_name_or_path"),
+    ("model_path", "model_name_or_path"),
     ("num_epochs", "num_train_epochs"),
     ("optimizer", "optim"),
     ("sequence_len", "cutoff_len"),
@@ -65,8 +68,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("warmup", "warmup_ratio"),
 ];
 
-/// How many unknown keys are told one by one; a file with more of them is something else.
-const TOLD: usize = 20;
+/// How many unknown keys are compared with the known ones; a file with more of them is something else.
+const COMPARED: usize = 20;
 
 /// Reports top-level keys that the framework refuses.
 pub(super) fn check(run: &mut Run<'_>, known: &Keys) {
@@ -76,8 +79,13 @@ pub(super) fn check(run: &mut Run<'_>, known: &Keys) {
         .iter()
         .filter(|entry| entry.key.scalar().is_some_and(|key| !known.contains_key(&*key.text)))
         .filter(|entry| !screen::speaks(entry));
-    for entry in unknown.take(TOLD) {
-        report(run, root, entry, known.keys().copied().collect());
+    for (i, entry) in unknown.enumerate() {
+        let compared = if i < COMPARED {
+            known.keys().copied().collect()
+        } else {
+            Vec::new()
+        };
+        report(run, root, entry, compared);
     }
 }
 
@@ -91,7 +99,7 @@ pub(super) fn check_nested(run: &mut Run<'_>, key: &str, known: &'static str) {
         .entries
         .iter()
         .filter(|entry| !known.contains(&entry.name()))
-        .take(TOLD)
+        .take(COMPARED)
     {
         report(run, map, entry, known.clone());
     }

@@ -1,7 +1,8 @@
 //! Facts of the launch: what no run file says, and what only the command line can supply.
 
 use super::Launch;
-use super::reader::{Run, Said, by_default, point, unknown};
+use super::reader::Run;
+use super::said::{Said, by_default, point, unknown};
 use crate::facts::Input::{MaxSamples, Rows, Seed, WorldSize};
 use crate::facts::{Key, Origin, WordFact, Words};
 use crate::quantity::{Category, Interval};

@@ -4,10 +4,12 @@
 //! loader made them: nothing is converted, so a quoted number is text and `null` is a value.
 
 use super::hf::{self, OPTIMIZERS, STRATEGIES};
-use super::reader::Missing::{Absent, Is};
-use super::reader::Takes::{Real, Whole};
-use super::reader::{Ask, Dialect, Null, Row, Run, Said, by_default, one, point, row, unknown};
+use super::reader::Run;
+use super::said::{Said, by_default, one, point, unknown};
 use super::scalar::Loader;
+use super::table::Missing::{Absent, Is};
+use super::table::Takes::{Real, Whole};
+use super::table::{Ask, Dialect, Null, Row, row};
 use super::{Launch, launch, quantized, refusals};
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::facts::Input::{
@@ -103,7 +105,7 @@ const OVERRIDES: &[(&str, &str)] = &[
 /// Reads a run file of LLaMA-Factory.
 pub(super) fn read(run: &mut Run<'_>, launch: Launch) {
     told_to_train(run);
-    let stage = stage(run);
+    let stage = stage(run, launch);
     let method = method(run);
     run.numbers(ALWAYS);
     data(run, stage, launch);
@@ -148,7 +150,11 @@ fn told_to_train(run: &mut Run<'_>) {
     }
 }
 
-fn stage(run: &mut Run<'_>) -> Option<&'static str> {
+fn stage(run: &mut Run<'_>, launch: Launch) -> Option<&'static str> {
+    if let Some(stage) = launch.stage {
+        run.tell(Category::Stage, "stage", one(Some(stage)), Origin::Flag("--stage"));
+        return Some(stage);
+    }
     let said = run.word("stage", STAGES);
     let (mut stage, mut origin) = said.or_default("sft", DIALECT.default);
     let mut key = "stage";
@@ -166,15 +172,16 @@ fn stage(run: &mut Run<'_>) -> Option<&'static str> {
     stage
 }
 
-fn text(run: &mut Run<'_>, category: Category, key: &str, default: &str, rule: &str) {
-    let (word, origin) = run.text(key).or_default(default.to_owned(), rule);
-    run.tell(category, key, word.map_or(Words::Unknown, Words::One), origin);
-}
-
 /// The tuning method, and with it the model and how it is quantised.
 fn method(run: &mut Run<'_>) -> Option<&'static str> {
-    text(run, Category::Model, "model_name_or_path", "", "");
-    text(run, Category::ModelRevision, "model_revision", "main", DIALECT.default);
+    run.named(Category::Model, "model_name_or_path", "the run file names no model");
+    let (revision, origin) = run.text("model_revision").or_default("main".into(), DIALECT.default);
+    run.tell(
+        Category::ModelRevision,
+        "model_revision",
+        one(revision.as_deref()),
+        origin,
+    );
     let base = quantized::base(run);
     let (word, mut origin) = run.word("finetuning_type", METHODS).or_default("lora", DIALECT.default);
     let (mut method, mut key) = (word, "finetuning_type");
@@ -206,15 +213,8 @@ fn data(run: &mut Run<'_>, stage: Option<&str>, launch: Launch) {
         ),
     };
     run.tell(Category::Dataset, "dataset", words, origin);
-    let (words, origin) = match run.text("template") {
-        Said::Value(name, place) => (Words::One(name), Origin::Given(place)),
-        Said::Unclear(origin) => (Words::Unknown, origin),
-        Said::Nothing => {
-            let why = "without `template` the tokenizer's own chat template is used";
-            (Words::Unknown, unknown(why, "write `template`", None))
-        }
-    };
-    run.tell(Category::Template, "template", words, origin);
+    let why = "without `template` the tokenizer's own chat template is used";
+    run.named(Category::Template, "template", why);
     launch::world(run, launch, "LLaMA-Factory uses every GPU it sees");
     let asked = packing(run);
     let packs = match (asked, stage) {

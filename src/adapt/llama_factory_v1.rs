@@ -2,10 +2,12 @@
 //!
 //! A flat file with a mapping for each plugin. Read against commit ff6d4d12.
 
-use super::reader::Missing::{Absent, Is};
-use super::reader::Takes::{Real, Whole};
-use super::reader::{Ask, Dialect, Null, Row, Run, Said, by_default, one, point, row, unknown};
+use super::reader::Run;
+use super::said::{Said, by_default, one, point, unknown};
 use super::scalar::{Loader, Value, resolve};
+use super::table::Missing::{Absent, Is};
+use super::table::Takes::{Real, Whole};
+use super::table::{Ask, Dialect, Null, Row, row};
 use super::tree::Data;
 use super::{Launch, keys, launch};
 use crate::diag::{Code, Diagnostic, one_of};
@@ -70,7 +72,7 @@ const QUANT_KEYS: &str = "
 /// Reads a run file of LLaMA-Factory v1.
 pub(super) fn read(run: &mut Run<'_>, launch: Launch) {
     run.facts.drops_last = true;
-    stage(run);
+    stage(run, launch);
     method(run);
     data(run, launch);
     run.numbers(ALWAYS);
@@ -84,10 +86,16 @@ pub(super) fn read(run: &mut Run<'_>, launch: Launch) {
 }
 
 /// The file does not say what is taught; the sub-command does.
-fn stage(run: &mut Run<'_>) {
-    let why = "in v1 the command says what is taught, and the run file does not";
-    let origin = unknown(why, "launch with `llamafactory-cli sft`, `dpo` or `rm`", None);
-    run.tell(Category::Stage, "train_dataset", Words::Unknown, origin);
+fn stage(run: &mut Run<'_>, launch: Launch) {
+    let (words, origin) = match launch.stage {
+        Some(_) => (one(launch.stage), Origin::Flag("--stage")),
+        None => {
+            let why = "in v1 the command says what is taught, and the run file does not";
+            let supply = "say --stage sft, dpo or rm, as the command `llamafactory-cli sft`, `dpo` or `rm` will have it";
+            (Words::Unknown, unknown(why, supply, None))
+        }
+    };
+    run.tell(Category::Stage, "train_dataset", words, origin);
 }
 
 /// Whether a plugin is configured: not at all, in a mapping, or in a way that we do not read.
@@ -131,13 +139,7 @@ fn name(run: &mut Run<'_>, key: &'static str, names: &[(&'static str, &'static s
 
 /// The tuning method, and with it the model, how it is quantised, and the adapter.
 fn method(run: &mut Run<'_>) {
-    let (model, origin) = run.text("model").or_default(String::new(), "");
-    run.tell(
-        Category::Model,
-        "model",
-        model.map_or(Words::Unknown, Words::One),
-        origin,
-    );
+    run.named(Category::Model, "model", "the run file names no model");
     let origin = by_default("v1 has no key for a revision");
     run.tell(Category::ModelRevision, "model", Words::One("main".into()), origin);
     let (base, base_origin) = quantization(run);

@@ -2,6 +2,7 @@
 //!
 //! The parser names the rule of the grammar that failed; people need to know what they wrote and what to write instead.
 
+use super::screen;
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Place, SourceFile, SourceId, Span};
 
@@ -202,11 +203,9 @@ fn placeholder_near(file: &SourceFile, at: usize) -> Option<Span> {
             let code = text.split(" #").next().unwrap_or("");
             [("{{", "}}"), ("{%", "%}")].into_iter().find_map(|(opens, closes)| {
                 let start = code.find(opens)?;
-                let end = code
-                    .get(start..)?
-                    .find(closes)
-                    .map_or(code.len(), |at| start + at + closes.len());
-                Some(Span::new(line.start + start, line.start + end))
+                let end = start + code.get(start..)?.find(closes)? + closes.len();
+                let is_template = code.get(start..end).is_some_and(screen::has_template);
+                is_template.then(|| Span::new(line.start + start, line.start + end))
             })
         })
 }

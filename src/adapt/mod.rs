@@ -14,14 +14,18 @@ mod malformed;
 mod quantized;
 mod reader;
 mod refusals;
+mod said;
 mod scalar;
 mod screen;
+mod table;
 mod tree;
 mod words;
 mod yaml;
 
 #[cfg(test)]
 mod tests;
+
+use std::cmp::Reverse;
 
 use crate::diag::{Code, Diagnostic, sort};
 use crate::facts::Facts;
@@ -42,6 +46,8 @@ pub struct Launch {
     pub world_size: Option<u32>,
     /// `--dataset-rows`: rows that one pass walks.
     pub dataset_rows: Option<u64>,
+    /// `--stage`: what the launch command teaches, in the words of [`Category::Stage`](crate::quantity::Category::Stage).
+    pub stage: Option<&'static str>,
 }
 
 /// What a run file says.
@@ -56,9 +62,21 @@ pub struct Read {
 /// Reads a run file.
 pub fn read(source: SourceId, sources: &Sources, launch: Launch) -> Read {
     let (facts, mut diagnostics) = facts_of(source, sources.get(source), launch);
+    keep_some(&mut diagnostics);
     sort(&mut diagnostics);
-    diagnostics.truncate(MAX_FINDINGS);
     Read { facts, diagnostics }
+}
+
+/// Drops findings that nobody would read, warnings first, and says how many.
+fn keep_some(diagnostics: &mut Vec<Diagnostic>) {
+    let dropped = diagnostics.len().saturating_sub(MAX_FINDINGS);
+    if dropped > 0 {
+        diagnostics.sort_by_key(|found| (Reverse(found.severity), found.place()));
+        diagnostics.truncate(MAX_FINDINGS);
+        if let Some(last) = diagnostics.pop() {
+            diagnostics.push(last.note(format!("{dropped} more findings in this file are not shown")));
+        }
+    }
 }
 
 fn facts_of(source: SourceId, file: &SourceFile, launch: Launch) -> (Option<Facts>, Vec<Diagnostic>) {

@@ -1,7 +1,9 @@
 //! How the base model of a LLaMA-Factory run is quantised.
 
-use super::reader::Takes::Whole;
-use super::reader::{Ask, Null, Run, Said, by_default};
+use super::reader::Run;
+use super::said::{Said, by_default};
+use super::table::Takes::Whole;
+use super::table::{Ask, Null};
 use super::words::near;
 use crate::diag::{Code, Diagnostic, one_of};
 use crate::facts::{Origin, Words};

@@ -1,172 +1,19 @@
 //! What every dialect's reader asks a run file, and how answers become facts.
 //!
-//! A question names a key and what the framework takes there. The answer is a value with its place, nothing, or unclear;
-//! an unclear one has been reported, and the fact it feeds is unknown: no default stands in for what somebody wrote.
+//! A question names a key and what the framework takes there. The answer is a value with its place, nothing, or
+//! unclear. An unclear one has been reported, and the fact it feeds is unknown: no default stands in for what somebody
+//! wrote.
 
-use super::scalar::{Loader, Value, resolve};
+use super::said::{Said, by_default, point, unknown};
+use super::scalar::{Value, resolve};
 use super::screen;
+use super::table::{Ask, Dialect, Missing, Null, Row, Takes};
 use super::tree::{Entry, Map, Node, Scalar};
 use super::words;
 use crate::diag::Diagnostic;
 use crate::facts::{Facts, Input, Key, NumberFact, Origin, WordFact, Words};
-use crate::quantity::{Category, Domain, Finite, Interval};
+use crate::quantity::{Category, Interval};
 use crate::source::{Place, SourceFile, SourceId, Span};
-
-/// A way of writing run files.
-#[derive(Debug)]
-pub(super) struct Dialect {
-    /// The framework that reads them.
-    pub(super) framework: &'static str,
-    /// The command that launches it.
-    pub(super) launcher: &'static str,
-    /// How scalars are read.
-    pub(super) loader: Loader,
-    /// What a default of the framework is called where one applies.
-    pub(super) default: &'static str,
-    /// Whether quoted numbers inside nested mappings are read as numbers.
-    pub(super) nested_text_is_read: bool,
-    /// Keys between blanks, in the order in which people write them; a missing one is shown beside its neighbours.
-    pub(super) order: &'static str,
-}
-
-/// What the file says under a key.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Said<T> {
-    /// Nothing: the framework's own default applies.
-    Nothing,
-    /// This, at this place.
-    Value(T, Place),
-    /// Something that is no value yet, or none that the framework can use.
-    Unclear(Origin),
-}
-
-impl<T> Said<T> {
-    /// The value, and where it comes from when nothing is written; `None` when it is unclear.
-    pub(super) fn or_default(self, default: T, rule: &str) -> (Option<T>, Origin) {
-        match self {
-            Said::Nothing => (Some(default), by_default(rule)),
-            Said::Value(value, place) => (Some(value), Origin::Given(place)),
-            Said::Unclear(origin) => (None, origin),
-        }
-    }
-
-    /// The value that is written.
-    pub(super) fn given(&self) -> Option<&T> {
-        match self {
-            Said::Value(value, _) => Some(value),
-            _ => None,
-        }
-    }
-
-    /// Another value in its place.
-    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> Said<U> {
-        match self {
-            Said::Nothing => Said::Nothing,
-            Said::Value(value, place) => Said::Value(f(value), place),
-            Said::Unclear(origin) => Said::Unclear(origin),
-        }
-    }
-}
-
-/// The origin of a default.
-pub(super) fn by_default(rule: impl Into<String>) -> Origin {
-    Origin::Default { rule: rule.into() }
-}
-
-/// The origin of what is not known.
-pub(super) fn unknown(why: impl Into<String>, supply: impl Into<String>, place: Option<Place>) -> Origin {
-    Origin::Unknown {
-        why: why.into(),
-        supply: supply.into(),
-        place,
-    }
-}
-
-/// How a number is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Takes {
-    /// With or without a fraction.
-    Real,
-    /// As a whole number; `8.0` is refused.
-    Whole,
-}
-
-/// What an explicit `null` is to the framework.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Null {
-    /// As if the key were not there.
-    IsDefault,
-    /// A value that it cannot use.
-    Refused,
-}
-
-/// A question about a number.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ask {
-    /// The key, dotted where it is nested.
-    pub(super) key: &'static str,
-    /// How it is written.
-    pub(super) takes: Takes,
-    /// What it can be.
-    pub(super) domain: Domain,
-    /// What `null` means.
-    pub(super) null: Null,
-    /// A value to offer instead of one that cannot be used.
-    pub(super) usual: Option<f64>,
-}
-
-/// What holds when nothing is written.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Missing {
-    /// The framework's default.
-    Is(f64),
-    /// The run has no such thing, because:
-    Absent(&'static str),
-}
-
-/// One line of a dialect's table: a key, the fact that it sets, and what holds without it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Row {
-    key: &'static str,
-    fact: Input,
-    takes: Takes,
-    null: Null,
-    missing: Missing,
-}
-
-/// A row of a dialect's table.
-pub(super) const fn row(key: &'static str, fact: Input, takes: Takes, missing: Missing) -> Row {
-    Row {
-        key,
-        fact,
-        takes,
-        null: Null::Refused,
-        missing,
-    }
-}
-
-impl Row {
-    /// The same row where `null` is as good as nothing.
-    pub(super) const fn or_null(self) -> Row {
-        Row {
-            null: Null::IsDefault,
-            ..self
-        }
-    }
-
-    fn ask(&self) -> Ask {
-        Ask {
-            key: self.key,
-            takes: self.takes,
-            domain: self.fact.domain(),
-            null: self.null,
-            usual: match self.missing {
-                Missing::Is(value) => Some(value),
-                Missing::Absent(_) => None,
-            },
-        }
-    }
-}
 
 /// A run file under a reader, and what is known of the run so far.
 pub(super) struct Run<'a> {
@@ -174,6 +21,8 @@ pub(super) struct Run<'a> {
     source: SourceId,
     file: &'a SourceFile,
     root: &'a Map,
+    /// The dialect's keys in their order, with their entries.
+    order: Vec<(&'static str, Option<&'a Entry>)>,
     /// What is known.
     pub(super) facts: Facts,
     /// What is wrong.
@@ -190,11 +39,13 @@ enum Found<'a> {
 impl<'a> Run<'a> {
     /// A file that nobody has read yet.
     pub(super) fn new(dialect: &'static Dialect, source: SourceId, file: &'a SourceFile, root: &'a Map) -> Self {
+        let order = dialect.order.split_whitespace().map(|key| (key, find(root, key)));
         Run {
             dialect,
             source,
             file,
             root,
+            order: order.collect(),
             facts: Facts::new(dialect.framework, dialect.launcher, source),
             diagnostics: Vec::new(),
         }
@@ -210,16 +61,7 @@ impl<'a> Run<'a> {
 
     /// The entry of a key, dotted where it is nested.
     pub(super) fn entry(&self, key: &str) -> Option<&'a Entry> {
-        let mut map = self.root;
-        let mut parts = key.split('.').peekable();
-        while let Some(part) = parts.next() {
-            let entry = map.get(part)?;
-            if parts.peek().is_none() {
-                return Some(entry);
-            }
-            map = entry.value.map()?;
-        }
-        None
+        find(self.root, key)
     }
 
     /// How the run file writes a fact.
@@ -232,14 +74,19 @@ impl<'a> Run<'a> {
 
     /// The end of the line after which a missing key belongs: that of the neighbour nearest to it in the usual order.
     fn goes(&self, key: &str) -> Place {
-        let order = || self.dialect.order.split_whitespace();
         let parent = key.rsplit_once('.').map(|(parent, _)| parent);
-        let at = order().position(|known| known == key).unwrap_or(usize::MAX);
-        let neighbour = order()
+        let at = self
+            .order
+            .iter()
+            .position(|(known, _)| *known == key)
+            .unwrap_or(usize::MAX);
+        let neighbour = self
+            .order
+            .iter()
             .enumerate()
-            .filter(|(_, known)| known.rsplit_once('.').map(|(parent, _)| parent) == parent)
-            .filter_map(|(i, known)| self.entry(known).map(|entry| (at.abs_diff(i), i, entry)))
-            .min_by_key(|(distance, i, _)| (*distance, *i))
+            .filter_map(|(i, (known, entry))| entry.map(|entry| (i, known, entry)))
+            .filter(|(_, known, _)| known.rsplit_once('.').map(|(parent, _)| parent) == parent)
+            .min_by_key(|(i, ..)| (at.abs_diff(*i), *i))
             .map(|(.., entry)| entry)
             .or_else(|| parent.and_then(|parent| self.entry(parent)));
         match (neighbour.or_else(|| self.root.entries.last()), parent) {
@@ -473,6 +320,16 @@ impl<'a> Run<'a> {
         self.fact(fact, key, None, by_default(why));
     }
 
+    /// Sets a fact that is a text; without the key nothing is known of it, because of `why`.
+    pub(super) fn named(&mut self, category: Category, key: &str, why: &str) {
+        let (words, origin) = match self.text(key) {
+            Said::Value(text, place) => (Words::One(text), Origin::Given(place)),
+            Said::Unclear(origin) => (Words::Unknown, origin),
+            Said::Nothing => (Words::Unknown, unknown(why, format!("write `{key}`"), None)),
+        };
+        self.tell(category, key, words, origin);
+    }
+
     /// Sets a fact that is a word.
     pub(super) fn tell(&mut self, category: Category, key: &str, words: Words, origin: Origin) {
         let key = self.key(key);
@@ -480,12 +337,9 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The set of one number; a number that is not finite never gets here, and would be no set.
-pub(super) fn point(value: f64) -> Option<Interval> {
-    Finite::new(value).map(Interval::point)
-}
-
-/// A word that may not be known.
-pub(super) fn one(word: Option<&str>) -> Words {
-    word.map_or(Words::Unknown, |word| Words::One(word.to_owned()))
+fn find<'a>(root: &'a Map, key: &str) -> Option<&'a Entry> {
+    match key.split_once('.') {
+        None => root.get(key),
+        Some((parent, rest)) => root.map(parent).and_then(|map| find(map, rest)),
+    }
 }

@@ -1,7 +1,9 @@
 //! Combinations that LLaMA-Factory refuses, and numbers that its older versions read as text.
 
-use super::reader::{Run, Said};
+use super::reader::Run;
+use super::said::Said;
 use super::scalar::{Loader, Value, portable, resolve};
+use super::tree::Scalar;
 use crate::diag::{Code, Diagnostic};
 use crate::facts::Input::MaxSteps;
 
@@ -17,35 +19,25 @@ const TEXTS: &[&str] = &[
 
 /// Reports what LLaMA-Factory would refuse before it trains.
 pub(super) fn report(run: &mut Run<'_>, method: Option<&str>) {
-    let is_on = |run: &mut Run<'_>, key: &str| matches!(run.switch(key), Said::Value(true, _));
-    let has = |run: &Run<'_>, key: &str| {
-        let value = run.entry(key).and_then(|entry| entry.value.scalar());
-        value.is_some_and(|value| resolve(&value.text, Loader::OmegaConf) != Value::Null || !value.is_plain)
-    };
+    const HELP: &str = "delete it, or write finetuning_type: lora";
     if matches!(method, Some("full" | "freeze" | "oft")) {
         for key in ["use_rslora", "use_dora"] {
             if is_on(run, key) {
-                refuse(
-                    run,
-                    key,
-                    "is only for LoRA",
-                    "delete it, or write finetuning_type: lora",
-                );
+                refuse(run, key, "is only for LoRA", HELP);
             }
         }
         if has(run, "loraplus_lr_ratio") {
-            refuse(
-                run,
-                "loraplus_lr_ratio",
-                "is only for LoRA",
-                "delete it, or write finetuning_type: lora",
-            );
+            refuse(run, "loraplus_lr_ratio", "is only for LoRA", HELP);
         }
     }
     if matches!(method, Some("full" | "freeze")) && has(run, "quantization_bit") {
-        let help = "delete it, or write finetuning_type: lora";
-        refuse(run, "quantization_bit", "needs an adapter to train", help);
+        refuse(run, "quantization_bit", "needs an adapter to train", HELP);
     }
+    data(run);
+}
+
+/// Data that cannot be had in the way that is asked for.
+fn data(run: &mut Run<'_>) {
     if is_on(run, "streaming") {
         if has(run, "max_samples") {
             refuse(
@@ -64,14 +56,11 @@ pub(super) fn report(run: &mut Run<'_>, method: Option<&str>) {
             );
         }
     }
-    let splits = run
-        .entry("val_size")
-        .and_then(|entry| entry.value.scalar())
-        .is_some_and(|size| match resolve(&size.text, Loader::OmegaConf) {
-            Value::Int(size) => size > 0,
-            Value::Float(size) => size > 1e-6,
-            _ => false,
-        });
+    let splits = scalar(run, "val_size").is_some_and(|size| match resolve(&size.text, Loader::OmegaConf) {
+        Value::Int(size) => size > 0,
+        Value::Float(size) => size > 1e-6,
+        _ => false,
+    });
     if splits && has(run, "eval_dataset") {
         refuse(
             run,
@@ -80,6 +69,21 @@ pub(super) fn report(run: &mut Run<'_>, method: Option<&str>) {
             "delete one of them",
         );
     }
+}
+
+fn scalar<'a>(run: &Run<'a>, key: &str) -> Option<&'a Scalar> {
+    run.entry(key).and_then(|entry| entry.value.scalar())
+}
+
+fn is_on(run: &mut Run<'_>, key: &str) -> bool {
+    matches!(run.switch(key), Said::Value(true, _))
+}
+
+/// Whether something stands under the key that is not `null`.
+fn has(run: &Run<'_>, key: &str) -> bool {
+    let is_null = |value: &Scalar| value.is_plain && resolve(&value.text, Loader::OmegaConf) == Value::Null;
+    run.entry(key)
+        .is_some_and(|entry| !entry.value.scalar().is_some_and(is_null))
 }
 
 fn refuse(run: &mut Run<'_>, key: &str, why: &str, help: &str) {

@@ -25,7 +25,7 @@ pub(super) fn is_placeholder(key: &str, node: &Node, file: &SourceFile) -> bool 
 }
 
 /// `{{ name }}` or `{% if ... %}`; empty braces and TeX's are none.
-fn has_template(text: &str) -> bool {
+pub(super) fn has_template(text: &str) -> bool {
     [("{{", "}}"), ("{%", "%}")].iter().any(|(opens, closes)| {
         let inside = text.split_once(opens).and_then(|(_, rest)| rest.split_once(closes));
         inside.is_some_and(|(inside, _)| {

@@ -1,7 +1,7 @@
 //! What is said about a value that the framework cannot use, and what to write instead.
 
-use super::reader::{Ask, Dialect, Takes};
 use super::scalar::{Loader, Value, portable, resolve};
+use super::table::{Ask, Dialect, Takes};
 use crate::diag::{Code, Diagnostic, closest, one_of};
 use crate::quantity::{Domain, Finite};
 use crate::source::Place;

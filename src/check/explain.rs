@@ -1,64 +1,12 @@
 //! What is said about a verdict: both excerpts, the derivation, the condition, the nearest change that would pass.
 
-use super::number::missing_of;
-use super::solve::nearest;
+use super::show::{self, portable, set, with_default};
+use super::solve::{missing_of, nearest};
 use super::{Answer, Case, scope, suffices};
 use crate::diag::{Code, Diagnostic, one_of};
-use crate::facts::{Derived, Facts, Input, Key, Origin, Part, derive};
+use crate::facts::{Derived, Facts, Input, Origin, Part, derive};
 use crate::ir::{Condition, Limit, Line, Selector, Supply, Verdict};
-use crate::quantity::{Dimension, Domain, Finite, Interval, Quantity, Unit};
-
-/// A set of plain numbers: `8`, `1 to 8`, `4 or more`.
-pub(super) fn set(domain: Domain, values: Interval) -> String {
-    let (lo, hi) = (Finite::shortest(values.lo()), Finite::shortest(values.hi()));
-    let open_end = values.hi() >= Domain::COUNT.interval.hi();
-    match (values.is_point(), open_end) {
-        (true, _) => lo,
-        (false, true) => format!("{lo} or more"),
-        (false, false) if !domain.integer && values.lo() <= f64::MIN_POSITIVE => format!("up to {hi}"),
-        (false, false) => format!("{lo} to {hi}"),
-    }
-}
-
-/// Values of a quantity in its unit, on their own side of the limit's bounds.
-pub(super) fn value(quantity: Quantity, values: Interval, limit: Option<&Limit>) -> String {
-    let percent = quantity.row().dimension == Dimension::Ratio;
-    let show = |number: f64| {
-        if number.is_infinite() {
-            return "unlimited".to_owned();
-        }
-        let bounds = limit.and_then(|limit| {
-            let ends = [limit.min.as_ref(), limit.max.as_ref()];
-            ends.into_iter()
-                .flatten()
-                .map(|bound| bound.value.get())
-                .min_by(|a, b| (a - number).abs().total_cmp(&(b - number).abs()))
-        });
-        let scale = if percent { 100.0 } else { 1.0 };
-        Finite::beside(number * scale, bounds.unwrap_or(number) * scale)
-    };
-    let text = if values.is_point() {
-        show(values.lo())
-    } else if values.hi() >= Domain::COUNT.interval.hi() {
-        format!("{} or more", show(values.lo()))
-    } else {
-        format!("{} to {}", show(values.lo()), show(values.hi()))
-    };
-    if percent { Unit::Percent.show(&text) } else { text }
-}
-
-/// Says which default applied to a key that is not written, at the place where the key would go.
-pub(super) fn with_default(finding: Diagnostic, name: &str, key: &Key, origin: &Origin) -> Diagnostic {
-    let Origin::Default { rule } = origin else {
-        return finding;
-    };
-    let what = key.name.as_deref().unwrap_or(name);
-    let text = format!("{what} is not written: {rule}");
-    match key.goes {
-        Some(place) => finding.at(place, text),
-        None => finding.note(text),
-    }
-}
+use crate::quantity::{Finite, Interval};
 
 /// A limit on something that this kind of run does not have.
 pub(super) fn absent(finding: Diagnostic, name: &str, why: &str) -> (Verdict, Option<Diagnostic>) {
@@ -144,6 +92,8 @@ impl Case<'_> {
                     let text = if single { self.against(limit, derived) } else { String::new() };
                     finding = finding.at(*place, text);
                 }
+                // One place may leave several facts open; it is drawn once.
+                Origin::Unknown { place: Some(place), .. } if finding.labels.iter().any(|label| label.place == *place) => {}
                 Origin::Unknown { why, place: Some(place), .. } => finding = finding.at(*place, why.clone()),
                 Origin::Unknown { why, place: None, .. } => finding = finding.note(format!("{} is not known: {why}", self.facts.called(*input))),
                 Origin::Default { rule } => {
@@ -265,7 +215,7 @@ impl Case<'_> {
                 free.narrow(*input, writable(*input));
                 let runs = suffices(&free, *input, &others, &question)?;
                 let best = nearest(&runs, Finite::new(current.lo()).unwrap_or(Finite::ZERO))?;
-                Some(format!("set {key} to {best}"))
+                show::is_writable(best).then(|| format!("set {key} to {}", portable(best)))
             })
             .take(2)
             .collect()

@@ -6,6 +6,7 @@
 mod explain;
 mod number;
 mod scope;
+mod show;
 mod solve;
 mod words;
 
@@ -92,7 +93,7 @@ fn under_premises(
             continue;
         };
         let name = assume.quantity.name();
-        let assumed = explain::set(input.domain(), assume.values);
+        let assumed = show::set(input.domain(), assume.values);
         match values.intersect(assume.values) {
             Some(both) => {
                 if !fact.is_known() && both != values {
@@ -104,7 +105,7 @@ fn under_premises(
                     facts.set(input, narrowed);
                 }
                 let used = if fact.is_known() {
-                    let shown = explain::set(input.domain(), values);
+                    let shown = show::set(input.domain(), values);
                     format!("{name} {shown}, inside the {assumed} assumed ({})", sources.locate(assume.place))
                 } else {
                     format!("{name} {assumed} assumed ({})", sources.locate(assume.place))
@@ -112,7 +113,7 @@ fn under_premises(
                 premises.push(used);
             }
             None => {
-                let shown = explain::set(input.domain(), values);
+                let shown = show::set(input.domain(), values);
                 let mut finding = Diagnostic::new(Code::Over, format!("{name} is {shown}; {assumed} is assumed"))
                     .about(name);
                 if let Origin::Given(place) = fact.origin {

@@ -1,11 +1,12 @@
 //! Limits on quantities.
 
 use super::scope::{self, holds};
-use super::{Answer, Case, decide, explain, suffices};
+use super::solve::missing_of;
+use super::{Answer, Case, decide, explain, show, suffices};
 use crate::diag::{Code, Diagnostic};
 use crate::facts::{Derived, Facts, Input, Origin, derive};
-use crate::ir::{Condition, Limit, Line, Selector, Supply, Verdict};
-use crate::quantity::{Interval, Moment, Quantity};
+use crate::ir::{Asks, Condition, Limit, Line, Selector, Supply, Verdict};
+use crate::quantity::{Finite, Interval, Moment, Quantity};
 
 impl Case<'_> {
     /// `max Q v`, `min Q v`, `range Q a to b`
@@ -33,7 +34,7 @@ impl Case<'_> {
                 }
                 Derived::Values { values, .. } => {
                     if let Some(max) = limit.max.as_ref().filter(|max| values.hi() <= max.value.get()) {
-                        let rank = explain::value(Quantity::LoraRank, values, Some(limit));
+                        let rank = show::value(Quantity::LoraRank, values, Some(limit));
                         let because = format!("proved: it never exceeds the nominal rank, {rank}, and {} is allowed", max.shown);
                         return (Verdict::Within { because }, None);
                     }
@@ -43,12 +44,18 @@ impl Case<'_> {
         }
         let probe = limit.probe.and_then(|index| self.policy.probes.get(index));
         let on = probe.map_or(String::new(), |probe| format!(" on {}", probe.name));
-        let when = match (limit.quantity.row().moment, probe) {
-            (Moment::Update, _) => "at every update".to_owned(),
-            (_, Some(probe)) => format!("every {} updates", probe.every),
-            (_, None) => "at every evaluation".to_owned(),
+        let moment = limit.quantity.row().moment;
+        let at_updates = moment == Moment::Update
+            || (moment == Moment::UpdateOrEvaluation && limit.confidence.is_none() && self.is_read_at_updates(limit.probe));
+        let when = match probe {
+            _ if at_updates => "at every update".to_owned(),
+            Some(probe) => format!("every {} updates", probe.every),
+            None => "at every evaluation".to_owned(),
         };
-        let reads = format!("read{on} {when}; {} is asked", limit.asked());
+        let confidence = limit.confidence.map_or(String::new(), |confidence| {
+            format!(" at {}% confidence", Finite::shortest(confidence.get() * 100.0))
+        });
+        let reads = format!("read{on} {when}; {}{confidence} is asked", limit.asked());
         if unknown_scope.is_empty() {
             return (Verdict::Later { reads }, None);
         }
@@ -56,6 +63,14 @@ impl Case<'_> {
             .about(name)
             .at(line.place, "");
         explain::open_scope(finding, &reads, unknown_scope, &line.scope)
+    }
+
+    /// Whether a per-update limit reads the same probe, so that it is measured at every update anyway.
+    fn is_read_at_updates(&self, probe: Option<usize>) -> bool {
+        self.policy.lines.iter().any(|line| match &line.asks {
+            Asks::Limit(other) => other.quantity.row().moment == Moment::Update && other.probe == probe,
+            Asks::Allow { .. } | Asks::Require(_) => false,
+        })
     }
 
     /// A limit that facts decide.
@@ -91,7 +106,7 @@ impl Case<'_> {
         let mut missing = missing_of(self.facts, derived.inputs());
         let accepts = limit.accepts();
         let alone = |facts: &Facts| region(limit.quantity, accepts, facts);
-        let is = explain::value(limit.quantity, values, Some(limit));
+        let is = show::value(limit.quantity, values, Some(limit));
         match decide(self.facts, &missing, &alone) {
             Answer::Within => return (Verdict::Within { because: format!("{is}; {} is asked", limit.asked()) }, None),
             Answer::Over if unknown_scope.is_empty() => {
@@ -120,6 +135,13 @@ impl Case<'_> {
             .collect();
         conditions.extend(unknown_words(&line.scope, self.facts));
         let mut finding = self.about_number(line, limit, &derived, &is, Code::Open);
+        if !unknown_scope.is_empty() {
+            let scope: Vec<String> = line.scope.iter().map(scope::asked).collect();
+            finding = finding.note(format!(
+                "the line is in force for {}; whether this run is one is not known",
+                scope.join(", ")
+            ));
+        }
         for condition in &conditions {
             finding = finding.note(match &condition.within {
                 Some(values) => format!("within for {} {values}", condition.fact),
@@ -136,6 +158,9 @@ impl Case<'_> {
         let others: Vec<Input> = missing.iter().copied().filter(|other| *other != input).collect();
         let runs = suffices(self.facts, input, &others, question).unwrap_or_default();
         let how = match self.facts.number(input).map(|fact| &fact.origin) {
+            Some(Origin::Unknown { supply, .. }) if matches!(input, Input::WorldSize | Input::Rows) => {
+                format!("{supply} (or let the policy assume a range)")
+            }
             Some(Origin::Unknown { supply, .. }) => supply.clone(),
             Some(Origin::Assumed(_)) => match input {
                 Input::WorldSize => "say --world-size N".to_owned(),
@@ -143,7 +168,7 @@ impl Case<'_> {
             },
             _ => format!("say what {} is", self.facts.called(input)),
         };
-        let shown: Vec<String> = runs.iter().take(6).map(|run| explain::set(input.domain(), *run)).collect();
+        let shown: Vec<String> = runs.iter().take(6).map(|run| show::set(input.domain(), *run)).collect();
         let more = if runs.len() > 6 { format!(" and {} more ranges", runs.len() - 6) } else { String::new() };
         Condition {
             fact: self.facts.called(input).to_owned(),
@@ -169,16 +194,6 @@ fn in_scope(selectors: &[Selector], facts: &Facts) -> Answer {
         (Answer::Mixed, _) | (_, Answer::Mixed) => Answer::Mixed,
         _ => Answer::Within,
     })
-}
-
-/// Those of the inputs that have more than one value left.
-pub(super) fn missing_of(facts: &Facts, inputs: impl Iterator<Item = Input>) -> Vec<Input> {
-    let mut missing: Vec<Input> = inputs
-        .filter(|input| facts.values(*input).is_some_and(|values| !values.is_point()))
-        .collect();
-    missing.sort_unstable();
-    missing.dedup();
-    missing
 }
 
 /// Words that decide a scope and are not known: any other word takes the line out of force.

@@ -50,7 +50,7 @@ impl Case<'_> {
                 if let Some(place) = place_of(&fact.origin, fact.key.goes) {
                     finding = finding.at(place, format!("{} {is}", category.name()));
                 }
-                finding = super::explain::with_default(finding, category.name(), &fact.key, &fact.origin);
+                finding = super::show::with_default(finding, category.name(), &fact.key, &fact.origin);
             }
             findings.push(
                 finding
@@ -181,7 +181,7 @@ fn had(selector: &Selector, facts: &Facts) -> String {
         },
         Selector::Number { quantity, .. } => match derive(*quantity, facts) {
             crate::facts::Derived::Values { values, .. } => {
-                format!("at {} {}", quantity.name(), super::explain::value(*quantity, values, None))
+                format!("at {} {}", quantity.name(), super::show::value(*quantity, values, None))
             }
             _ => format!("without {}", quantity.name()),
         },

@@ -199,6 +199,16 @@ fn next_after(input: Input, value: f64) -> f64 {
     }
 }
 
+/// Those of the inputs that have more than one value left.
+pub(super) fn missing_of(facts: &Facts, inputs: impl Iterator<Item = Input>) -> Vec<Input> {
+    let mut missing: Vec<Input> = inputs
+        .filter(|input| facts.values(*input).is_some_and(|values| !values.is_point()))
+        .collect();
+    missing.sort_unstable();
+    missing.dedup();
+    missing
+}
+
 /// The value of a solution that is nearest to `current`: a whole number where one will do, else in as few digits as stay
 /// inside.
 pub(super) fn nearest(runs: &[Interval], current: Finite) -> Option<Finite> {

@@ -1,10 +1,10 @@
 //! `allow` and `require`: limits on facts that are words.
 
-use super::{Case, explain, scope};
+use super::{Case, explain, scope, show};
 use crate::diag::{Code, Diagnostic};
 use crate::facts::{Origin, WordFact, Words};
-use crate::ir::{Condition, Line, Pattern, Supply, Verdict};
-use crate::quantity::Category;
+use crate::ir::{Asks, Condition, Line, Pattern, Supply, Verdict};
+use crate::quantity::{Category, CategoryKind};
 
 impl Case<'_> {
     /// `allow FACT a | b`
@@ -32,7 +32,8 @@ impl Case<'_> {
             return (Verdict::Within { because }, None);
         }
         let is = refused.join(", ");
-        let message = format!("{} is {is}; {asked} is allowed", category.name());
+        let verb = if category.row().kind == CategoryKind::Set { "has" } else { "is" };
+        let message = format!("{} {verb} {is}; {asked} is allowed", category.name());
         self.word_over(line, category, is, message, unknown_scope)
     }
 
@@ -79,9 +80,14 @@ impl Case<'_> {
         let finding = self.about_word(Diagnostic::new(Code::Over, message), line, category);
         if unknown_scope.is_empty() {
             let key = self.facts.word(category).and_then(|fact| fact.key.name.clone());
-            let help = match key {
-                Some(key) => format!("change {key}, or have the policy's owners allow it"),
-                None => "change the run, or have the policy's owners allow it".to_owned(),
+            let help = match (&line.asks, key) {
+                (Asks::Require(Category::ModelRevision), _) => {
+                    "name the commit that was tried, so that everybody trains the same base".to_owned()
+                }
+                (Asks::Require(_), Some(key)) => format!("switch it on with {key}"),
+                (Asks::Require(_), None) => "have the run use it".to_owned(),
+                (_, Some(key)) => format!("change {key}, or have the policy's owners allow it"),
+                (_, None) => "change the run, or have the policy's owners allow it".to_owned(),
             };
             return (Verdict::Over { because: is }, Some(finding.help(help)));
         }
@@ -151,7 +157,7 @@ fn place_word(finding: Diagnostic, name: &str, fact: &WordFact) -> Diagnostic {
         Origin::Given(place) => finding.at(*place, ""),
         Origin::Unknown { why, place: Some(place), .. } => finding.at(*place, why.clone()),
         Origin::Unknown { why, place: None, .. } => finding.note(why.clone()),
-        origin => explain::with_default(finding, name, &fact.key, origin),
+        origin => show::with_default(finding, name, &fact.key, origin),
     }
 }
 

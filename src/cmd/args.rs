@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::diag::one_of;
+use crate::quantity::{Category, CategoryKind};
+
 /// What this binary was built with, as `--version` says it.
 #[cfg(feature = "train")]
 const FEATURES: &str = "cli, train";
@@ -81,6 +84,9 @@ pub(super) struct CheckArgs {
     /// Rows that one pass walks, after max_samples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=9_007_199_254_740_992))]
     pub(super) dataset_rows: Option<u64>,
+    /// What the launch command teaches, where the run file leaves that to the command
+    #[arg(long, value_name = "STAGE", value_parser = stage)]
+    pub(super) stage: Option<&'static str>,
     /// Treat advice as limits
     #[arg(long)]
     pub(super) strict: bool,
@@ -90,6 +96,18 @@ pub(super) struct CheckArgs {
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
+}
+
+/// A word of the fact `stage`.
+fn stage(text: &str) -> Result<&'static str, String> {
+    let CategoryKind::Word(words) = Category::Stage.row().kind else {
+        return Err("stage has no words".to_owned());
+    };
+    words
+        .iter()
+        .find(|word| **word == text)
+        .copied()
+        .ok_or_else(|| format!("it is {}", one_of(words)))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -44,6 +44,7 @@ fn report_of(args: &CheckArgs, sources: &mut Sources) -> CheckReport {
     let launch = Launch {
         world_size: args.world_size,
         dataset_rows: args.dataset_rows,
+        stage: args.stage,
     };
     for path in &args.runs {
         let mut run = RunReport {

@@ -6,9 +6,6 @@ use super::args::Color;
 use super::{Failure, Outcome};
 use crate::diag::render::Style;
 
-/// Columns where there is no terminal: wide enough for a policy line, narrow enough for a log.
-const WIDTH: usize = 100;
-
 /// How to draw on standard output.
 pub(super) fn style(color: Color) -> Style {
     let terminal = io::stdout().is_terminal();
@@ -19,14 +16,7 @@ pub(super) fn style(color: Color) -> Style {
             Color::Never => false,
             Color::Auto => terminal && !plain,
         },
-        width: if terminal { columns().unwrap_or(WIDTH) } else { WIDTH },
     }
-}
-
-/// The columns that the shell says it has.
-fn columns() -> Option<usize> {
-    let columns: usize = std::env::var("COLUMNS").ok()?.parse().ok()?;
-    (40..=400).contains(&columns).then_some(columns)
 }
 
 /// Writes to standard output. A reader that has gone away (`| head`) is no failure.

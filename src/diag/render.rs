@@ -19,10 +19,10 @@ use crate::source::{SourceFile, SourceId, Sources};
 pub struct Style {
     /// Whether to colour.
     pub color: bool,
-    /// Columns to wrap at.
-    pub width: usize,
 }
 
+/// Terminals wrap by themselves; a wrapped headline could not be searched for.
+const NO_WRAP: usize = 100_000;
 /// Bytes that an underline covers at most.
 const MOST_UNDERLINED: usize = 200;
 /// Bytes of an excerpt that are shown whole.
@@ -52,7 +52,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> Strin
     theme.characters.warning = kind.clone();
     theme.characters.advice = kind;
     let handler = GraphicalReportHandler::new_themed(theme)
-        .with_width(style.width)
+        .with_width(NO_WRAP)
         .with_context_lines(0)
         .without_cause_chain()
         .with_links(false);

@@ -5,8 +5,8 @@
 //! exceptions (the dose, the samples) enclose a range and are exact on single values.
 
 use super::schedule::Schedule;
-use super::{Facts, Input};
-use crate::quantity::{Interval, Quantity};
+use super::{Facts, Input, Words};
+use crate::quantity::{Category, Interval, Quantity};
 
 /// A piece of a derivation as people read it: `per_device × accumulation`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub fn derive(quantity: Quantity, facts: &Facts) -> Derived {
         Quantity::LearningRateArea => from_schedule(facts, Schedule::area),
         Quantity::WarmupFraction => warmup_fraction(facts),
         Quantity::UpdateScale => update_scale(facts),
-        Quantity::ClipNorm => plain(facts, ClipNorm, &[Of(ClipNorm)]),
+        Quantity::ClipNorm => clip_norm(facts),
         Quantity::WeightDecay => plain(facts, WeightDecay, &[Of(WeightDecay)]),
         Quantity::PreferenceBeta => plain(facts, PreferenceBeta, &[Of(PreferenceBeta)]),
         Quantity::BatchEffective => batch_effective(facts),
@@ -115,6 +115,24 @@ fn plain(facts: &Facts, input: Input, by: &'static [Part]) -> Derived {
         Some(set) => values(Some(set), by),
         None => absent(facts, input),
     }
+}
+
+/// Where clipping is off, nothing bounds the gradient: the norm is infinite, not zero.
+fn clip_norm(facts: &Facts) -> Derived {
+    let Some(norm) = facts.values(ClipNorm) else {
+        return absent(facts, ClipNorm);
+    };
+    let is_off = match facts.word(Category::Clipping).map(|fact| &fact.words) {
+        Some(Words::Had(had)) => !had,
+        _ => norm.is_point() && norm.lo() <= 0.0,
+    };
+    let set = match (is_off, norm.is_point() || norm.lo() > 0.0) {
+        (true, _) => Interval::new(f64::INFINITY, f64::INFINITY),
+        (false, true) => Some(norm),
+        // One of the values it may still have switches clipping off.
+        (false, false) => Interval::new(norm.lo(), f64::INFINITY),
+    };
+    values(set, &[Of(ClipNorm)])
 }
 
 /// The ends of `f` over sets in which it only rises (`true`) or only falls (`false`).
@@ -178,17 +196,33 @@ fn update_scale(facts: &Facts) -> Derived {
         return values(Some(rate), &[Of(LearningRate)]);
     };
     let sets = [(rate, true), (alpha, true), (rank, false)];
-    if is_rank_stabilised(facts) {
-        values(
-            monotone(sets, |[l, a, r]| l * (a / r.sqrt())),
-            &[Of(LearningRate), Text(" × "), Of(Alpha), Text(" ÷ √"), Of(Rank)],
-        )
-    } else {
-        values(
-            monotone(sets, |[l, a, r]| l * (a / r)),
-            &[Of(LearningRate), Text(" × "), Of(Alpha), Text(" ÷ "), Of(Rank)],
-        )
-    }
+    let by: &'static [Part] = match (facts.values(LoraPlusRatio).is_some(), is_rank_stabilised(facts)) {
+        (false, false) => &[Of(LearningRate), Text(" × "), Of(Alpha), Text(" ÷ "), Of(Rank)],
+        (false, true) => &[Of(LearningRate), Text(" × "), Of(Alpha), Text(" ÷ √"), Of(Rank)],
+        (true, false) => &[
+            Of(LearningRate),
+            Text(" × "),
+            Of(LoraPlusRatio),
+            Text(" × "),
+            Of(Alpha),
+            Text(" ÷ "),
+            Of(Rank),
+        ],
+        (true, true) => &[
+            Of(LearningRate),
+            Text(" × "),
+            Of(LoraPlusRatio),
+            Text(" × "),
+            Of(Alpha),
+            Text(" ÷ √"),
+            Of(Rank),
+        ],
+    };
+    let root = is_rank_stabilised(facts);
+    values(
+        monotone(sets, |[l, a, r]| l * (a / if root { r.sqrt() } else { r })),
+        by,
+    )
 }
 
 /// Samples an update is taken over, as three factors: per device, accumulation, data-parallel copies.

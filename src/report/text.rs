@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{CheckReport, Counts, RunReport, shown};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Severity};
 use crate::diag::render::{Style, render};
 use crate::ir::{Coverage, Judgement, Level, Policy, Verdict};
 use crate::source::Sources;
@@ -16,7 +16,7 @@ pub fn check(report: &CheckReport, sources: &Sources, style: Style, verbose: boo
     let mut out = String::new();
     drawn(&mut out, &report.diagnostics.iter().collect::<Vec<_>>(), sources, style);
     let Some(policy) = report.policy.as_ref().filter(|_| !crate::diag::has_errors(&report.diagnostics)) else {
-        let found = report.diagnostics.iter().filter(|d| d.severity == crate::diag::Severity::Error).count();
+        let found = report.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
         let mistakes = if found == 1 { "1 mistake".to_owned() } else { format!("{found} mistakes") };
         let _ = writeln!(out, "{} judges nothing until it is repaired: {mistakes}", report.policy_file);
         return out;
@@ -25,7 +25,7 @@ pub fn check(report: &CheckReport, sources: &Sources, style: Style, verbose: boo
         drawn(&mut out, &shown(run), sources, style);
         if let Some(judgement) = &run.judgement {
             if verbose {
-                listed(&mut out, judgement, policy, sources);
+                listed(&mut out, judgement, policy, sources, report.strict);
             }
             for premise in &judgement.premises {
                 let _ = writeln!(out, "{premise}");
@@ -65,7 +65,7 @@ fn drawn(out: &mut String, diagnostics: &[&Diagnostic], sources: &Sources, style
 }
 
 /// Every line of the policy with its verdict and what it rests on.
-fn listed(out: &mut String, judgement: &Judgement, policy: &Policy, sources: &Sources) {
+fn listed(out: &mut String, judgement: &Judgement, policy: &Policy, sources: &Sources, strict: bool) {
     let rows: Vec<[String; 4]> = judgement
         .lines
         .iter()
@@ -76,8 +76,8 @@ fn listed(out: &mut String, judgement: &Judgement, policy: &Policy, sources: &So
                 verdict => verdict.word(),
             };
             let level = match line.level {
-                Level::Advise => " (advice)",
-                Level::Enforce | Level::NoWaiver => "",
+                Level::Advise if !strict => " (advice)",
+                Level::Advise | Level::Enforce | Level::NoWaiver => "",
             };
             Some([
                 format!("{word}{level}"),
@@ -113,6 +113,11 @@ fn last_line(run: &RunReport, policy: &Policy, strict: bool) -> String {
     }
     let counts = Counts::of(judgement, policy, strict);
     let mut parts = Vec::new();
+    let mistakes = run.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    if mistakes > 0 {
+        let plural = if mistakes == 1 { "" } else { "s" };
+        parts.push(format!("{mistakes} mistake{plural} in the run file"));
+    }
     for (count, word) in [(counts.over, "over"), (counts.open, "open"), (counts.within, "within")] {
         if count > 0 {
             parts.push(format!("{count} {word}"));

@@ -95,6 +95,17 @@ pub struct Number {
     pub value: Finite,
 }
 
+impl Number {
+    /// A number from its digits; `None` when it is no finite number.
+    pub fn from_digits(digits: &str) -> Option<Number> {
+        let value = digits.parse::<f64>().ok().and_then(Finite::new)?;
+        Some(Number {
+            digits: digits.to_owned(),
+            value,
+        })
+    }
+}
+
 /// A number with the unit behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {

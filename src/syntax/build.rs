@@ -15,7 +15,6 @@ use super::ast::{
 use super::rules::{RiskParser, Rule};
 use super::traps;
 use crate::diag::{Code, Diagnostic};
-use crate::quantity::Finite;
 use crate::source::{Place, SourceId, Span, Spanned};
 
 /// The tree of a text, and one finding a mistake.
@@ -660,14 +659,5 @@ fn comparison_of(rule: Rule) -> Option<Comparison> {
         Rule::at_least => Comparison::AtLeast,
         Rule::at_most => Comparison::AtMost,
         _ => return None,
-    })
-}
-
-/// A number from its digits; `None` when it is no finite number.
-pub(super) fn finite(digits: &str) -> Option<Number> {
-    let value = digits.parse::<f64>().ok().and_then(Finite::new)?;
-    Some(Number {
-        digits: digits.to_owned(),
-        value,
     })
 }

@@ -6,7 +6,6 @@ use pest::Parser;
 use pest::error::{Error, ErrorVariant, InputLocation};
 
 use super::ast::Number;
-use super::build::finite;
 use super::rules::{RiskParser, Rule};
 use crate::diag::{Code, Diagnostic, closest, one_of};
 use crate::source::{Place, SourceId, Span};
@@ -41,7 +40,7 @@ pub(super) fn number(text: &str) -> Result<Number, NumberMistake> {
     }
     let plain = digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
     if plain && !digits.contains(".e") && !digits.contains(".E") && text.matches("..").count() == 0 {
-        return finite(&digits).ok_or_else(|| {
+        return Number::from_digits(&digits).ok_or_else(|| {
             let message = if digits.parse::<f64>().is_ok() {
                 format!("`{text}` is larger than any number a run can have")
             } else {
@@ -68,7 +67,7 @@ pub(super) fn number(text: &str) -> Result<Number, NumberMistake> {
         return Err(mistake(message, "a multiplier", Some(format!("{head}{zeros}"))));
     }
     let message = format!("`{text}` is not a number");
-    let apart = finite(head).map(|_| format!("{head} {tail}"));
+    let apart = Number::from_digits(head).map(|_| format!("{head} {tail}"));
     Err(mistake(message, "a number and a word run together", apart))
 }
 
@@ -415,8 +414,21 @@ fn unexpected(source: SourceId, text: &str, whole: Span, junk: Span, rest: &str,
         let message = format!("`{}` is not understood after `{}`", shortened(found), shortened(before.trim()));
         (Span::new(from, from + found.len()), message, format!("expected {wanted}"))
     };
+    let reserved = RESERVED.contains(&found) && wanted.contains("a word");
+    let (message, label) = if reserved {
+        (format!("`{found}` is a word of the language"), "cannot be a name".to_owned())
+    } else {
+        (message, label)
+    };
     let finding = Diagnostic::new(Code::Syntax, message)
         .at(place(clip(text, whole.start + from.start, whole.start + from.end)), label);
+    if reserved {
+        let rest = after.trim_start().strip_prefix(found).unwrap_or("");
+        return match accepted(&format!("{}\"{found}\"{rest}", spaced(before, found))) {
+            Some(line) => finding.help("put it in quotes").instead(line),
+            None => finding.help("take another name"),
+        };
+    }
     match repaired(before, found, after) {
         Some(line) => finding.instead(line),
         None => finding.help(format!("a line like `{}`", example(starter))),
@@ -458,6 +470,14 @@ fn shortened(text: &str) -> String {
     text.chars().take(MOST).chain(['…']).collect()
 }
 
+/// Words that cannot be names; `grammar/riskpolicy.pest` has the same under `keyword`, and a test compares.
+const RESERVED: &[&str] = &[
+    "policy", "extends", "assume", "probe", "audit", "advise", "max", "min", "range", "allow", "require", "waiver", "waive", "for",
+    "test", "to", "of", "base", "on", "at", "confidence", "until", "below", "above", "least", "most", "else", "then",
+    "and", "slow", "times", "scale", "skip", "rollback", "stop", "no", "up", "down", "by", "because", "every",
+    "sha256", "given", "expect",
+];
+
 /// The words inside statements.
 const JOINTS: &[&str] = &[
     "to", "of base", "on", "confidence", "until", "below", "above", "else", "then", "and slow", "times", "scale",
@@ -497,5 +517,34 @@ fn example(starter: &str) -> &'static str {
         "for" => "for method lora { max lora.rank 16 }",
         "test" => "test \"name\" { given \"run.yaml\" expect within }",
         _ => "max drift.total 0.05 nats on general else stop",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pest::Parser;
+
+    use super::{RESERVED, RiskParser, Rule};
+
+    #[test]
+    fn reserved_words_are_those_of_the_grammar() {
+        let grammar = include_str!("../../grammar/riskpolicy.pest");
+        let start = grammar.find("keyword     = @{").expect("the rule is there");
+        let rule = grammar.split_at(start).1.split("!(ASCII").next().expect("it ends in a look-ahead");
+        let words: Vec<&str> = rule.split('"').skip(1).step_by(2).collect();
+        assert_eq!(words, RESERVED);
+        for word in RESERVED {
+            assert!(RiskParser::parse(Rule::name, word).is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn every_quantity_and_fact_is_a_name() {
+        use crate::quantity::{CATEGORIES, QUANTITIES};
+        let names = QUANTITIES.iter().map(|q| q.name()).chain(CATEGORIES.iter().map(|c| c.name()));
+        for name in names {
+            let whole = RiskParser::parse(Rule::name, name).is_ok_and(|pairs| pairs.as_str() == name);
+            assert!(whole, "{name}");
+        }
     }
 }

@@ -6,10 +6,7 @@ use ftrisk::{adapt, builtin, check, sema};
 
 use super::harness::{files, repository};
 
-const STYLE: Style = Style {
-    color: false,
-    width: 100,
-};
+const STYLE: Style = Style { color: false };
 
 #[test]
 fn every_policy_seed_is_read() {

@@ -341,7 +341,7 @@ impl Page<'_> {
                 let says = |d: &&Diagnostic| mark.says.as_ref().is_none_or(|text| said(d).contains(text.as_str()));
                 if let Some(index) = here.iter().position(|d| named(d) && says(d)) {
                     here.remove(index);
-                } else if let Some(index) = here.iter().position(|d| named(d)) {
+                } else if let Some(index) = here.iter().position(named) {
                     let got = said(here.remove(index));
                     let text = mark.says.as_deref().unwrap_or_default();
                     self.fail(
@@ -421,20 +421,18 @@ fn unmarked(block: &Block) -> (String, Vec<Mark>) {
 
 /// `sha256 "9f2c…"` as a hash of 64 digits.
 fn full_hashes(text: &str) -> String {
-    let mut full = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('…') {
-        let (before, after) = rest.split_at(at);
-        let digits = before.chars().rev().take_while(char::is_ascii_hexdigit).count();
-        full.push_str(before);
-        if before.contains("sha256 \"") {
-            full.push_str(&"0".repeat(64_usize.saturating_sub(digits)));
-        } else {
-            full.push('…');
+    let mut parts = text.split("sha256 \"");
+    let mut full = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        full.push_str("sha256 \"");
+        match part.split_once("…\"") {
+            Some((digits, rest)) if digits.chars().all(|c| c.is_ascii_hexdigit()) => {
+                full.push_str(&format!("{digits:0<64}\"{rest}"));
+            }
+            _ => full.push_str(part),
         }
-        rest = &after['…'.len_utf8()..];
     }
-    full + rest
+    full
 }
 
 /// Everything that a diagnostic says.

@@ -14,6 +14,6 @@ fuzz_target!(|text: &str| {
         for label in &diagnostic.labels {
             assert!(text.get(label.place.span.start..label.place.span.end).is_some(), "{diagnostic:?}");
         }
-        let _ = render(diagnostic, &sources, Style { color: false, width: 100 });
+        let _ = render(diagnostic, &sources, Style { color: false });
     }
 });

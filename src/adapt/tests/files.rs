@@ -1,0 +1,182 @@
+//! Files that are no run, or none that we read.
+
+use super::super::MAX_BYTES;
+use super::{case, lora};
+use crate::diag::{Code, Severity};
+
+#[test]
+fn a_file_without_keys_is_no_run() {
+    for text in ["", "\n\n", "# nothing\n", "- a\n- b\n", "hello", "{}", "null", "~"] {
+        assert!(case(text).refused(Code::NotARun).help.is_some(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_file_that_trains_nothing_is_no_run() {
+    for (text, key) in [
+        (
+            "compute_environment: LOCAL_MACHINE\nnum_processes: 8\n",
+            "compute_environment",
+        ),
+        ("distributed_type: FSDP\nmixed_precision: bf16\n", "distributed_type"),
+        ("{\"zero_optimization\": {\"stage\": 3}}", "\"zero_optimization\""),
+        ("model_name_or_path: m\ntemplate: t\nexport_dir: x\n", "export_dir"),
+        (
+            "model_name_or_path: m\ntemplate: t\ninfer_backend: vllm\n",
+            "infer_backend",
+        ),
+        (
+            "model_name_or_path: m\ntemplate: t\ndo_predict: true\nper_device_eval_batch_size: 1\n",
+            "do_predict",
+        ),
+        (
+            "model_name_or_path: m\ntemplate: t\ndo_train: false\nlearning_rate: 1.0e-4\n",
+            "do_train",
+        ),
+        ("peft_type: LORA\nr: 8\nlora_alpha: 16\n", "peft_type"),
+        ("model: m\nsample_backend: hf\n", "model"),
+        ("model: m\npeft_config: {name: lora, export_dir: x}\n", "peft_config"),
+        ("top.model_name: m\ntrain.lora_rank: 8\n", "top.model_name"),
+        ("\"<|end|>\": \"The end\"\n", "\"<|end|>\""),
+    ] {
+        let read = case(text);
+        let found = read.refused(Code::NotARun);
+        assert_eq!(read.under(found.place().unwrap()), key, "{text}");
+        assert!(found.help.is_some());
+    }
+}
+
+#[test]
+fn other_frameworks_are_named() {
+    for (text, name) in [
+        (
+            "base_model: m\ndatasets: []\nmicro_batch_size: 1\nlearning_rate: 0.0002\n",
+            "an Axolotl",
+        ),
+        (
+            "model:\n  _component_: torchtune.models.llama3\noptimizer:\n  _component_: torch.optim.AdamW\ndataset: {}\n",
+            "a torchtune",
+        ),
+        (
+            "model_name_or_path: m\nlearning_rate: 1.0e-5\nnum_train_epochs: 1\n",
+            "a TRL or transformers",
+        ),
+        ("model: m\ntuner_type: lora\ndataset: [d]\n", "an ms-swift"),
+        ("step_scheduler: {}\n", "a NeMo Automodel"),
+        ("train: {global_batch_size: 8}\neval: {}\n", "a LitGPT"),
+        ("model: m\niters: 100\nfine_tune_type: lora\n", "an mlx-lm"),
+        (
+            "model: m\ntraining: {learning_rate: 1.0e-5}\nlora: {lora_r: 8}\n",
+            "an Unsloth",
+        ),
+    ] {
+        let read = case(text);
+        let message = &read.refused(Code::UnknownFormat).message;
+        assert!(message.contains(&format!("looks like {name} run file")), "{message}");
+    }
+    let own = case("lr: 1\nepochs: 3\nbatch_size: 8\n");
+    assert!(
+        own.refused(Code::UnknownFormat)
+            .message
+            .contains("of no framework that ftrisk knows")
+    );
+}
+
+#[test]
+fn placeholders_of_another_framework_are_not_our_business() {
+    let read = case("output_dir: /tmp\nmodel:\n  _component_: m\n  path: ${output_dir}\noptimizer: {}\n");
+    assert_eq!(read.codes(), [Code::UnknownFormat]);
+}
+
+#[test]
+fn a_file_that_forgets_do_train_is_read_all_the_same() {
+    let read = case("model_name_or_path: m\ntemplate: t\ndataset: d\nlearning_rate: 1.0e-4\n");
+    assert!(read.facts.is_some());
+    assert_eq!(read.told(), ["not-a-run:  -> do_train: true"]);
+    assert_eq!(read.diagnostics[0].severity, Severity::Warning);
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_parsed() {
+    let read = case(&"#".repeat(MAX_BYTES + 1));
+    assert!(read.refused(Code::TooLarge).message.contains("1048577 bytes"));
+}
+
+#[test]
+fn what_nobody_sees_is_shown() {
+    let read = lora("lora_rank: 8 # \u{202e}evil\nlearning\u{200b}_rate: 1.0e-4\n");
+    assert_eq!(
+        read.told(),
+        [
+            "hidden-text: \u{202e} -> ".trim_end_matches(" -> "),
+            "hidden-text: \u{200b}"
+        ]
+    );
+    let space = lora("lora_rank:\u{a0}8\n");
+    assert_eq!(space.refused(Code::HiddenText).instead.as_deref(), Some(" "));
+    // Joiners in prose are not hidden.
+    lora("default_system: \"👩\u{200d}🔬 {{name}}\"\n").clean();
+}
+
+#[test]
+fn placeholders_are_no_values() {
+    let read = lora(
+        "learning_rate: ${LR}\nlora_rank: {{ rank }}\nlora_alpha: '{{ alpha }}'\nnum_train_epochs: ???\nmax_steps: $N\noutput_dir: saves/${NAME}\nreport_to: [wandb, \"${X}\"]\n",
+    );
+    assert_eq!(
+        read.told(),
+        [
+            "value-unresolved: ${LR}",
+            "value-unresolved: {{ rank }}",
+            "value-unresolved: '{{ alpha }}'",
+            "value-unresolved: ???",
+            "value-unresolved: $N",
+            "value-unresolved: saves/${NAME}",
+            "value-unresolved: \"${X}\"",
+        ]
+    );
+    use crate::facts::Input::{Alpha, Epochs, LearningRate, MaxSteps, Rank};
+    for (input, under) in [
+        (LearningRate, "${LR}"),
+        (Rank, "{{ rank }}"),
+        (Alpha, "'{{ alpha }}'"),
+        (Epochs, "???"),
+        (MaxSteps, "$N"),
+    ] {
+        assert_eq!(read.open(input), Some(under));
+    }
+    let template = case("model_name_or_path: m\nlearning_rate: {{ lr }}e-4\n");
+    let found = template.refused(Code::ValueUnresolved);
+    assert_eq!(template.under(found.place().unwrap()), "{{ lr }}");
+    case("model_name_or_path: m\n{% if big %}\nlora_rank: 8\n{% endif %}\n").refused(Code::ValueUnresolved);
+}
+
+#[test]
+fn a_run_that_does_not_name_its_model_is_still_ours() {
+    let read = case("model_name: m\nstage: sft\ndo_train: true\nfinetuning_type: lora\ndataset: d\ntemplate: t\n");
+    assert_eq!(read.told(), ["unknown-key: model_name -> model_name_or_path"]);
+    assert_eq!(
+        read.words(crate::quantity::Category::Model),
+        &crate::facts::Words::Unknown
+    );
+}
+
+#[test]
+fn a_json_run_is_read_as_yaml() {
+    let text = r#"{"model_name_or_path": "m", "stage": "sft", "do_train": true, "dataset": "d", "template": "t",
+        "lora_rank": 16}"#;
+    assert_eq!(case(text).given(crate::facts::Input::Rank), "16");
+}
+
+#[test]
+fn of_many_findings_some_are_kept_and_the_rest_counted() {
+    let open: String = (0..150).map(|i| format!("  kt_{i}: ${{X}}\n")).collect();
+    let read = lora(&format!("learning_rate: 1e-4\nkt_config:\n{open}lora_rank: -1\n"));
+    assert_eq!(read.diagnostics.len(), 100);
+    assert!(
+        !read.codes().contains(&Code::LoaderText),
+        "a warning pushed an error out"
+    );
+    let notes: Vec<_> = read.diagnostics.iter().flat_map(|found| &found.notes).collect();
+    assert_eq!(notes, ["52 more findings in this file are not shown"]);
+}
