@@ -4,8 +4,9 @@
 #[cfg(test)]
 mod it {
     mod cli;
-    mod corpus;
     mod codes;
+    mod corpus;
+    mod corpus_verdicts;
     mod docs;
     mod fuzz_seeds;
     mod harness;

@@ -52,7 +52,7 @@ const DISPUTES: &[(&str, &str, &str)] = &[
 ];
 
 /// The corpus, or `None` where it is not there; then `FTRISK_NO_SKIP` decides whether that is a failure.
-fn corpus() -> Option<PathBuf> {
+pub fn corpus() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("FTRISK_CORPUS") {
         return Some(PathBuf::from(path));
     }
@@ -64,14 +64,14 @@ fn corpus() -> Option<PathBuf> {
     None
 }
 
-fn read_file(path: &Path, launch: Launch) -> Read {
+pub fn read_file(path: &Path, launch: Launch) -> Read {
     let mut sources = Sources::default();
     let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
     let id = sources.add(path.display().to_string(), text);
     read(id, &sources, launch)
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()
         .flat_map(|entry| {
