@@ -13,7 +13,7 @@ use super::table::{Ask, Dialect, Null, Row, row};
 use super::{Launch, launch, quantized, refusals};
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::facts::Input::{
-    Accumulation, Alpha, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSamples, ModelParallel,
+    Accumulation, Alpha, AlphaPerRank, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSamples, ModelParallel,
     PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength, WeightDecay,
 };
 use crate::facts::{Origin, Words};
@@ -311,7 +311,10 @@ fn alpha(run: &mut Run<'_>) {
                 .and_then(|rank| rank.map_rising(|rank| 2.0 * rank));
             let origin = match run.facts.number(Rank).map(|rank| &rank.origin) {
                 Some(Origin::Unknown { supply, place, .. }) => {
-                    unknown("it is 2 × lora_rank, which is not known", supply.clone(), *place)
+                    let origin = unknown("it is 2 × lora_rank, which is not known", supply.clone(), *place);
+                    let rule = "2 × lora_rank by LLaMA-Factory's default";
+                    run.fact(AlphaPerRank, "lora_alpha", point(2.0), by_default(rule));
+                    origin
                 }
                 _ => by_default("2 × lora_rank by LLaMA-Factory's default"),
             };

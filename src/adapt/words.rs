@@ -99,7 +99,7 @@ pub(super) fn number(dialect: &Dialect, ask: &Ask, place: Place, text: &str, pro
     match (problem, ask.usual) {
         (Problem::Several, _) => diagnostic.help(format!("ftrisk judges one run a file; write {phrase}")),
         (_, Some(usual)) => diagnostic
-            .help(format!("write {phrase}; {} is", dialect.default))
+            .help(format!("write {phrase}, such as {}", dialect.default))
             .instead(written(usual, ask.takes)),
         (_, None) => diagnostic.help(format!("write {phrase}, or leave it out")),
     }
@@ -130,7 +130,7 @@ pub(super) fn word(
 ) -> Diagnostic {
     let known: Vec<&str> = spellings.iter().map(|(theirs, _)| *theirs).collect();
     let bare = text.trim_matches(['"', '\'']).to_lowercase();
-    let diagnostic = Diagnostic::new(Code::ValueType, format!("`{key}` takes no `{}`", shown(text)))
+    let diagnostic = Diagnostic::new(Code::ValueType, format!("`{key}` cannot be `{}`", shown(text)))
         .at(place, format!("{} does not know it", dialect.framework))
         .note(format!("it takes {}", some_of(&known)));
     let is_no = matches!(bare.as_str(), "no" | "off" | "false") && known.contains(&"no");
@@ -186,6 +186,6 @@ pub(super) fn text(key: &str, place: Place, text: Option<&str>) -> Diagnostic {
             .at(place, "the loader reads this as something else")
             .help("quote it")
             .instead(format!("\"{text}\"")),
-        _ => diagnostic.at(place, "this is none").help("write one text"),
+        _ => diagnostic.at(place, "these are several").help("write one text"),
     }
 }

@@ -3,80 +3,127 @@
 use super::show::{self, portable, set, with_default};
 use super::solve::{missing_of, nearest};
 use super::{Answer, Case, scope, suffices};
-use crate::diag::{Code, Diagnostic, one_of};
+use crate::diag::{Code, Diagnostic};
 use crate::facts::{Derived, Facts, Input, Origin, Part, derive};
 use crate::ir::{Condition, Limit, Line, Selector, Supply, Verdict};
 use crate::quantity::{Finite, Interval};
 
-/// A limit on something that this kind of run does not have.
-pub(super) fn absent(finding: Diagnostic, name: &str, why: &str) -> (Verdict, Option<Diagnostic>) {
-    let condition = Condition {
-        fact: name.to_owned(),
-        within: None,
-        supply: Supply {
-            how: "put the line into a `for` block, so that it speaks only about runs that have it".to_owned(),
-        },
-    };
-    let finding = finding
-        .note(format!("{why}; that is not the same as a small one"))
-        .help("put the line into a block for the runs that have it: `for method lora | qlora { … }`");
-    let verdict = Verdict::Open {
-        because: why.to_owned(),
-        conditions: vec![condition],
-    };
-    (verdict, Some(finding))
-}
-
-/// A line whose scope is not known: it could ask what the run does not keep.
-pub(super) fn open_scope(
-    finding: Diagnostic,
-    is: &str,
-    unknown: &[String],
-    selectors: &[Selector],
-) -> (Verdict, Option<Diagnostic>) {
-    let conditions: Vec<Condition> = unknown
-        .iter()
-        .map(|fact| Condition {
-            fact: fact.clone(),
-            within: selectors
-                .iter()
-                .find(|selector| scope::name(selector) == fact)
-                .map(|selector| format!("outside of `{}`", scope::asked(selector))),
-            supply: Supply {
-                how: format!("say what {fact} is"),
-            },
-        })
-        .collect();
-    let mut finding = finding;
-    finding.code = Code::Open;
-    for condition in &conditions {
-        if let Some(within) = &condition.within {
-            finding = finding.note(format!("within {within}"));
-        }
-    }
-    let finding = finding.help(format!("say what {} is", one_of(unknown)));
-    let because = format!("{is}; whether the line is in force depends on {}", one_of(unknown));
-    (Verdict::Open { because, conditions }, Some(finding))
-}
-
-/// A word that decides a scope: every other word is outside of it.
-pub(super) fn outside_of(selector: &Selector, facts: &Facts) -> Condition {
-    let name = scope::name(selector);
-    let how = match selector {
-        Selector::Word { category, .. } => match facts.word(*category).map(|fact| &fact.origin) {
-            Some(Origin::Unknown { supply, .. }) => supply.clone(),
-            _ => format!("say what {name} is"),
-        },
-        Selector::Number { .. } => format!("say what {name} is"),
-    };
-    Condition {
-        fact: name.to_owned(),
-        within: Some(format!("outside of `{}`", scope::asked(selector))),
-        supply: Supply { how },
+/// A block that would speak only about the runs that have a fact.
+fn block_for(name: &str) -> &'static str {
+    match name.split('.').next() {
+        Some("lora") => "for method lora | qlora { … }",
+        Some("preference") => "for stage dpo | kto { … }",
+        _ => "for … { … }",
     }
 }
 
 impl Case<'_> {
+    /// A limit on something that this kind of run does not have: not the same as a small one.
+    pub(super) fn not_had(
+        &self,
+        line: &Line,
+        name: &str,
+        why: &str,
+        undecided: &[Selector],
+    ) -> (Verdict, Option<Diagnostic>) {
+        let finding = Diagnostic::new(Code::Open, format!("{name} is limited, and this run has none"))
+            .about(name)
+            .at(line.place, "")
+            .note(format!("{why}; that is not the same as a small one"));
+        if !undecided.is_empty() {
+            return self.open_scope(finding, why, undecided);
+        }
+        let how = format!("put the line into a block for the runs that have it: `{}`", block_for(name));
+        let condition = Condition {
+            fact: name.to_owned(),
+            within: None,
+            supply: Supply { how: how.clone() },
+        };
+        let verdict = Verdict::Open {
+            because: why.to_owned(),
+            conditions: vec![condition],
+        };
+        (verdict, Some(finding.help(how)))
+    }
+
+    /// A line of which it is not known whether it is in force, and that would not be within if it were.
+    pub(super) fn open_scope(
+        &self,
+        finding: Diagnostic,
+        is: &str,
+        undecided: &[Selector],
+    ) -> (Verdict, Option<Diagnostic>) {
+        let outside = |facts: &Facts| match scope::all_hold(undecided, facts) {
+            Answer::Over => Answer::Within,
+            Answer::Within => Answer::Over,
+            Answer::Mixed => Answer::Mixed,
+        };
+        let missing = missing_of(self.facts, scope::inputs(undecided, self.facts).into_iter());
+        let mut conditions: Vec<Condition> =
+            missing.iter().map(|input| self.condition(*input, &missing, &outside)).collect();
+        conditions.extend(self.words_that_decide(undecided));
+        let asked: Vec<String> = undecided.iter().map(scope::asked).collect();
+        let mut finding = finding.note(format!(
+            "the line is in force for {}; whether this run is one is not known",
+            asked.join(", ")
+        ));
+        finding.code = Code::Open;
+        for condition in &conditions {
+            if let Some(within) = &condition.within {
+                finding = finding.note(format!("within for {} {within}", condition.fact));
+            }
+        }
+        let ways: Vec<&str> = conditions.iter().map(|condition| condition.supply.how.as_str()).collect();
+        let finding = finding.help(ways.join(", or "));
+        let because = format!("{is}; not known whether the line is in force ({})", asked.join(", "));
+        (Verdict::Open { because, conditions }, Some(finding))
+    }
+
+    /// Words that decide a scope and are not known: any other word takes the line out of force.
+    pub(super) fn words_that_decide(&self, undecided: &[Selector]) -> Vec<Condition> {
+        let words = undecided.iter().filter_map(|selector| match selector {
+            Selector::Word { category, patterns } => Some((*category, patterns)),
+            Selector::Number { .. } => None,
+        });
+        words
+            .map(|(category, patterns)| {
+                let how = match self.facts.word(category).map(|fact| &fact.origin) {
+                    Some(Origin::Unknown { supply, .. }) => supply.clone(),
+                    _ => format!("say what {} is", category.name()),
+                };
+                Condition {
+                    fact: category.name().to_owned(),
+                    within: Some(format!("other than {}", scope::choices(patterns))),
+                    supply: Supply { how },
+                }
+            })
+            .collect()
+    }
+
+    /// For which values of one missing fact the limit is within, whatever the others are.
+    pub(super) fn condition(&self, input: Input, missing: &[Input], question: &dyn Fn(&Facts) -> Answer) -> Condition {
+        let others: Vec<Input> = missing.iter().copied().filter(|other| *other != input).collect();
+        let runs = suffices(self.facts, input, &others, question).unwrap_or_default();
+        let how = match self.facts.number(input).map(|fact| &fact.origin) {
+            Some(Origin::Unknown { supply, .. }) if matches!(input, Input::WorldSize | Input::Rows) => {
+                format!("{supply} (or let the policy assume a range)")
+            }
+            Some(Origin::Unknown { supply, .. }) => supply.clone(),
+            Some(Origin::Assumed(_)) => match input {
+                Input::WorldSize => "say --world-size N".to_owned(),
+                _ => "say --dataset-rows N".to_owned(),
+            },
+            _ => format!("say what {} is", self.facts.called(input)),
+        };
+        let shown: Vec<String> = runs.iter().take(6).map(|run| show::set(input.domain(), *run)).collect();
+        let more = if runs.len() > 6 { format!(" and {} more ranges", runs.len() - 6) } else { String::new() };
+        Condition {
+            fact: self.facts.called(input).to_owned(),
+            within: (!runs.is_empty()).then(|| format!("{}{more}", shown.join(", "))),
+            supply: Supply { how },
+        }
+    }
+
     /// The headline, both excerpts and the derivation.
     pub(super) fn about_number(&self, line: &Line, limit: &Limit, derived: &Derived, is: &str, code: Code) -> Diagnostic {
         let name = limit.quantity.name();
@@ -89,7 +136,8 @@ impl Case<'_> {
             };
             match &fact.origin {
                 Origin::Given(place) => {
-                    let text = if single { self.against(limit, derived) } else { String::new() };
+                    let over = single && code == Code::Over;
+                    let text = if over { self.against(limit, derived) } else { String::new() };
                     finding = finding.at(*place, text);
                 }
                 // One place may leave several facts open; it is drawn once.
@@ -174,22 +222,28 @@ impl Case<'_> {
     }
 
     /// Who can supply what is missing, and the nearest change that would do without.
-    pub(super) fn with_ways(&self, finding: Diagnostic, limit: &Limit, derived: &Derived, ways: Vec<String>) -> Diagnostic {
-        let mut ways = ways;
-        ways.sort();
+    pub(super) fn with_ways(
+        &self,
+        finding: Diagnostic,
+        limit: &Limit,
+        derived: &Derived,
+        conditions: &[Condition],
+    ) -> Diagnostic {
+        let mut ways: Vec<&str> = conditions.iter().map(|condition| condition.supply.how.as_str()).collect();
         ways.dedup();
-        let supply = ways.join(", or ");
-        let repairs = self.repairs(limit, derived);
-        let whatever: Vec<String> = missing_of(self.facts, derived.inputs())
-            .iter()
-            .map(|input| self.facts.called(*input).to_owned())
-            .collect();
-        let all_assumed = missing_of(self.facts, derived.inputs())
+        // Where one fact can settle it, any of them may; where none can, it takes all.
+        let any = conditions.iter().any(|condition| condition.within.is_some());
+        let supply = ways.join(if any { ", or " } else { ", and " });
+        let missing = missing_of(self.facts, derived.inputs());
+        let whatever: Vec<&str> = missing.iter().map(|input| self.facts.called(*input)).collect();
+        let all_assumed = missing
             .iter()
             .all(|input| matches!(self.facts.number(*input).map(|fact| &fact.origin), Some(Origin::Assumed(_))));
         let assumed = if all_assumed { " assumed" } else { "" };
-        match (repairs.first(), whatever.is_empty()) {
-            (Some(repair), false) => finding.help(format!("{supply}; or {repair}: it passes for every {}{assumed}", whatever.join(" and "))),
+        match self.repairs(limit, derived).first() {
+            Some(repair) if !whatever.is_empty() => {
+                finding.help(format!("{supply}; or {repair}: it passes for every {}{assumed}", whatever.join(" and ")))
+            }
             _ => finding.help(supply),
         }
     }

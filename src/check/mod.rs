@@ -119,14 +119,16 @@ fn under_premises(
                 if let Origin::Given(place) = fact.origin {
                     finding = finding.at(place, "outside of the premise");
                 }
-                let how = match fact.origin {
-                    Origin::Flag(flag) => format!("{flag} says {shown}"),
-                    _ => format!("{name} is {shown}"),
+                let how = match &fact.origin {
+                    Origin::Flag(flag) => Some(format!("{flag} says {shown}")),
+                    Origin::Default { rule } => Some(rule.clone()),
+                    Origin::Unknown { why, .. } => Some(why.clone()),
+                    Origin::Given(_) | Origin::Assumed(_) => None,
                 };
+                finding.notes.extend(how);
                 findings.push(
                     finding
                         .at(assume.place, "the policy was written for launches inside this")
-                        .note(how)
                         .help(format!("launch with {name} {assumed}, or have the policy's owners widen the premise")),
                 );
             }
@@ -138,18 +140,15 @@ fn under_premises(
 impl Case<'_> {
     /// The verdict on one line, and what to show about it.
     fn line(&self, line: &Line) -> (Verdict, Option<Diagnostic>) {
-        let scope = self.scope(&line.scope);
-        if let scope::InForce::No { because } = scope {
+        if let scope::InForce::No { because } = self.scope(&line.scope) {
             return (Verdict::NotApplicable { because }, None);
         }
-        let unknown = match scope {
-            scope::InForce::Unknown { facts } => facts,
-            _ => Vec::new(),
-        };
+        // What is over is over only if the policy speaks about the run at all.
+        let undecided = self.undecided(self.policy.covers.iter().chain(&line.scope));
         match &line.asks {
-            Asks::Limit(limit) => self.limit(line, limit, &unknown),
-            Asks::Allow { category, patterns } => self.allow(line, *category, patterns, &unknown),
-            Asks::Require(category) => self.require(line, *category, &unknown),
+            Asks::Limit(limit) => self.limit(line, limit, &undecided),
+            Asks::Allow { category, patterns } => self.allow(line, *category, patterns, &undecided),
+            Asks::Require(category) => self.require(line, *category, &undecided),
         }
     }
 }

@@ -1,36 +1,33 @@
 //! Limits on quantities.
 
-use super::scope::{self, holds};
+use super::scope;
 use super::solve::missing_of;
-use super::{Answer, Case, decide, explain, show, suffices};
+use super::{Answer, Case, decide, show};
 use crate::diag::{Code, Diagnostic};
-use crate::facts::{Derived, Facts, Input, Origin, derive};
+use crate::facts::{Derived, Facts, Origin, derive};
 use crate::ir::{Asks, Condition, Limit, Line, Selector, Supply, Verdict};
-use crate::quantity::{Finite, Interval, Moment, Quantity};
+use crate::quantity::{Category, Finite, Interval, Moment, Quantity};
 
 impl Case<'_> {
     /// `max Q v`, `min Q v`, `range Q a to b`
-    pub(super) fn limit(&self, line: &Line, limit: &Limit, unknown_scope: &[String]) -> (Verdict, Option<Diagnostic>) {
+    pub(super) fn limit(&self, line: &Line, limit: &Limit, undecided: &[Selector]) -> (Verdict, Option<Diagnostic>) {
         if limit.quantity == Quantity::ChangedLevers {
             let because = "there is no parent to compare with".to_owned();
             return (Verdict::NotApplicable { because }, None);
         }
         if limit.quantity.row().moment.is_before_training() {
-            return self.known_before(line, limit, unknown_scope);
+            return self.known_before(line, limit, undecided);
         }
-        self.read_later(line, limit, unknown_scope)
+        self.read_later(line, limit, undecided)
     }
 
     /// A limit that a reading decides, unless the configuration proves it.
-    fn read_later(&self, line: &Line, limit: &Limit, unknown_scope: &[String]) -> (Verdict, Option<Diagnostic>) {
+    fn read_later(&self, line: &Line, limit: &Limit, undecided: &[Selector]) -> (Verdict, Option<Diagnostic>) {
         let name = limit.quantity.name();
         if name.starts_with("lora.") {
             match derive(Quantity::LoraRank, self.facts) {
                 Derived::Absent { why } => {
-                    let finding = Diagnostic::new(Code::Open, format!("{name} is limited, and this run has none"))
-                        .about(name)
-                        .at(line.place, "");
-                    return explain::absent(finding, name, &why);
+                    return self.not_had(line, name, &why, undecided);
                 }
                 Derived::Values { values, .. } => {
                     if let Some(max) = limit.max.as_ref().filter(|max| values.hi() <= max.value.get()) {
@@ -56,13 +53,15 @@ impl Case<'_> {
             format!(" at {}% confidence", Finite::shortest(confidence.get() * 100.0))
         });
         let reads = format!("read{on} {when}; {}{confidence} is asked", limit.asked());
-        if unknown_scope.is_empty() {
+        // Whether the policy covers the run is asked once, not at every reading that it would take.
+        let undecided = self.undecided(line.scope.iter());
+        if undecided.is_empty() {
             return (Verdict::Later { reads }, None);
         }
         let finding = Diagnostic::new(Code::Open, format!("whether {name} is limited here is not known"))
             .about(name)
             .at(line.place, "");
-        explain::open_scope(finding, &reads, unknown_scope, &line.scope)
+        self.open_scope(finding, &reads, &undecided)
     }
 
     /// Whether a per-update limit reads the same probe, so that it is measured at every update anyway.
@@ -74,25 +73,23 @@ impl Case<'_> {
     }
 
     /// A limit that facts decide.
-    fn known_before(&self, line: &Line, limit: &Limit, unknown_scope: &[String]) -> (Verdict, Option<Diagnostic>) {
+    fn known_before(&self, line: &Line, limit: &Limit, undecided: &[Selector]) -> (Verdict, Option<Diagnostic>) {
         let name = limit.quantity.name();
         let derived = derive(limit.quantity, self.facts);
         let values = match &derived {
             Derived::Values { values, .. } => *values,
-            Derived::Absent { why } => {
-                let finding = Diagnostic::new(Code::Open, format!("{name} is limited, and this run has none"))
-                    .about(name)
-                    .at(line.place, "");
-                return explain::absent(finding, name, why);
-            }
+            Derived::Absent { why } => return self.not_had(line, name, why, undecided),
             Derived::Unknown { why } => {
                 let condition = Condition {
                     fact: name.to_owned(),
                     within: None,
                     supply: Supply { how: why.clone() },
                 };
-                let finding = Diagnostic::new(Code::Open, format!("{name} cannot be derived; {} is asked", limit.asked()))
-                    .about(name)
+                let mut finding = Diagnostic::new(Code::Open, format!("{name} cannot be derived; {} is asked", limit.asked())).about(name);
+                if let Some(Origin::Given(place)) = self.facts.word(Category::Scheduler).map(|fact| &fact.origin) {
+                    finding = finding.at(*place, "");
+                }
+                let finding = finding
                     .at(line.place, "")
                     .note(why.clone())
                     .help("change what cannot be computed, or take the line out of the policy");
@@ -109,7 +106,7 @@ impl Case<'_> {
         let is = show::value(limit.quantity, values, Some(limit));
         match decide(self.facts, &missing, &alone) {
             Answer::Within => return (Verdict::Within { because: format!("{is}; {} is asked", limit.asked()) }, None),
-            Answer::Over if unknown_scope.is_empty() => {
+            Answer::Over if undecided.is_empty() => {
                 let finding = self.about_number(line, limit, &derived, &is, Code::Over);
                 let finding = self.with_repair(finding, limit, &derived);
                 return (Verdict::Over { because: is }, Some(finding));
@@ -117,13 +114,13 @@ impl Case<'_> {
             _ => {}
         }
         // Outside of the block's scope the line asks nothing: a missing fact may decide that as well.
-        let scoped = |facts: &Facts| match in_scope(&line.scope, facts) {
+        let scoped = |facts: &Facts| match scope::all_hold(undecided, facts) {
             Answer::Over => Answer::Within,
             Answer::Within => alone(facts),
             Answer::Mixed if alone(facts) == Answer::Within => Answer::Within,
             Answer::Mixed => Answer::Mixed,
         };
-        missing.extend(missing_of(self.facts, scope::inputs(&line.scope, self.facts).into_iter()));
+        missing.extend(missing_of(self.facts, scope::inputs(undecided, self.facts).into_iter()));
         missing.sort_unstable();
         missing.dedup();
         if decide(self.facts, &missing, &scoped) == Answer::Within {
@@ -133,10 +130,10 @@ impl Case<'_> {
             .iter()
             .map(|input| self.condition(*input, &missing, &scoped))
             .collect();
-        conditions.extend(unknown_words(&line.scope, self.facts));
+        conditions.extend(self.words_that_decide(undecided));
         let mut finding = self.about_number(line, limit, &derived, &is, Code::Open);
-        if !unknown_scope.is_empty() {
-            let scope: Vec<String> = line.scope.iter().map(scope::asked).collect();
+        if !undecided.is_empty() {
+            let scope: Vec<String> = undecided.iter().map(scope::asked).collect();
             finding = finding.note(format!(
                 "the line is in force for {}; whether this run is one is not known",
                 scope.join(", ")
@@ -148,33 +145,8 @@ impl Case<'_> {
                 None => format!("{} does not decide it by itself", condition.fact),
             });
         }
-        let ways: Vec<String> = conditions.iter().map(|condition| condition.supply.how.clone()).collect();
-        let finding = self.with_ways(finding, limit, &derived, ways);
+        let finding = self.with_ways(finding, limit, &derived, &conditions);
         (Verdict::Open { because: is, conditions }, Some(finding))
-    }
-
-    /// For which values of one missing fact the limit is within, whatever the others are.
-    fn condition(&self, input: Input, missing: &[Input], question: &dyn Fn(&Facts) -> Answer) -> Condition {
-        let others: Vec<Input> = missing.iter().copied().filter(|other| *other != input).collect();
-        let runs = suffices(self.facts, input, &others, question).unwrap_or_default();
-        let how = match self.facts.number(input).map(|fact| &fact.origin) {
-            Some(Origin::Unknown { supply, .. }) if matches!(input, Input::WorldSize | Input::Rows) => {
-                format!("{supply} (or let the policy assume a range)")
-            }
-            Some(Origin::Unknown { supply, .. }) => supply.clone(),
-            Some(Origin::Assumed(_)) => match input {
-                Input::WorldSize => "say --world-size N".to_owned(),
-                _ => "say --dataset-rows N".to_owned(),
-            },
-            _ => format!("say what {} is", self.facts.called(input)),
-        };
-        let shown: Vec<String> = runs.iter().take(6).map(|run| show::set(input.domain(), *run)).collect();
-        let more = if runs.len() > 6 { format!(" and {} more ranges", runs.len() - 6) } else { String::new() };
-        Condition {
-            fact: self.facts.called(input).to_owned(),
-            within: (!runs.is_empty()).then(|| format!("{}{more}", shown.join(", "))),
-            supply: Supply { how },
-        }
     }
 }
 
@@ -185,22 +157,4 @@ fn region(quantity: Quantity, accepts: Interval, facts: &Facts) -> Answer {
         Derived::Values { values, .. } if accepts.is_disjoint(values) => Answer::Over,
         _ => Answer::Mixed,
     }
-}
-
-/// Whether every selector holds, one does not, or that is not known.
-fn in_scope(selectors: &[Selector], facts: &Facts) -> Answer {
-    selectors.iter().fold(Answer::Within, |so_far, selector| match (so_far, holds(selector, facts)) {
-        (Answer::Over, _) | (_, Answer::Over) => Answer::Over,
-        (Answer::Mixed, _) | (_, Answer::Mixed) => Answer::Mixed,
-        _ => Answer::Within,
-    })
-}
-
-/// Words that decide a scope and are not known: any other word takes the line out of force.
-fn unknown_words(selectors: &[Selector], facts: &Facts) -> Vec<Condition> {
-    selectors
-        .iter()
-        .filter(|selector| matches!(selector, Selector::Word { .. }) && holds(selector, facts) == Answer::Mixed)
-        .map(|selector| explain::outside_of(selector, facts))
-        .collect()
 }

@@ -9,14 +9,13 @@ use crate::ir::{Coverage, Pattern, Selector};
 pub(super) enum InForce {
     Yes,
     No { because: String },
-    /// Names the facts that decide it.
-    Unknown { facts: Vec<String> },
+    Unknown,
 }
 
 impl Case<'_> {
     /// Whether all of these hold.
     pub(super) fn scope(&self, selectors: &[Selector]) -> InForce {
-        let mut facts = Vec::new();
+        let mut in_force = InForce::Yes;
         for selector in selectors {
             match holds(selector, self.facts) {
                 Answer::Within => {}
@@ -25,10 +24,18 @@ impl Case<'_> {
                         because: format!("only for {}; this run is {}", asked(selector), had(selector, self.facts)),
                     };
                 }
-                Answer::Mixed => facts.push(name(selector).to_owned()),
+                Answer::Mixed => in_force = InForce::Unknown,
             }
         }
-        if facts.is_empty() { InForce::Yes } else { InForce::Unknown { facts } }
+        in_force
+    }
+
+    /// The selectors of which it is not known whether they hold.
+    pub(super) fn undecided<'s>(&self, selectors: impl Iterator<Item = &'s Selector>) -> Vec<Selector> {
+        selectors
+            .filter(|selector| holds(selector, self.facts) == Answer::Mixed)
+            .cloned()
+            .collect()
     }
 
     /// Whether the policy speaks about the run at all.
@@ -59,9 +66,9 @@ impl Case<'_> {
             );
             return Coverage::NotCovered;
         }
-        let InForce::Unknown { facts } = self.scope(&self.policy.covers) else {
+        if !matches!(self.scope(&self.policy.covers), InForce::Unknown) {
             return Coverage::Covered;
-        };
+        }
         for selector in &self.policy.covers {
             if holds(selector, self.facts) != Answer::Mixed {
                 continue;
@@ -90,7 +97,6 @@ impl Case<'_> {
                     .help(how),
             );
         }
-        debug_assert!(!facts.is_empty(), "an unknown scope names its facts");
         Coverage::Unknown
     }
 }
@@ -128,6 +134,15 @@ pub(super) fn holds(selector: &Selector, facts: &Facts) -> Answer {
             crate::facts::Derived::Unknown { .. } => Answer::Mixed,
         },
     }
+}
+
+/// Whether every selector holds, one does not, or that is not known.
+pub(super) fn all_hold(selectors: &[Selector], facts: &Facts) -> Answer {
+    selectors.iter().fold(Answer::Within, |so_far, selector| match (so_far, holds(selector, facts)) {
+        (Answer::Over, _) | (_, Answer::Over) => Answer::Over,
+        (Answer::Mixed, _) | (_, Answer::Mixed) => Answer::Mixed,
+        _ => Answer::Within,
+    })
 }
 
 fn answer(holds: bool) -> Answer {

@@ -11,7 +11,8 @@ const HUGE: f64 = 1e12;
 
 /// A set of plain numbers: `8`, `1 to 8`, `4 or more`, `up to 2e-4`.
 pub(super) fn set(domain: Domain, values: Interval) -> String {
-    shown_set(values, domain.integer, Finite::shortest)
+    // An end that was found by trying f64s is shown as the decimal it stands for.
+    shown_set(values, domain.integer, |end| Finite::shortest(Finite::decimal(end)))
 }
 
 fn shown_set(values: Interval, integer: bool, show: impl Fn(f64) -> String) -> String {
@@ -34,10 +35,6 @@ pub(super) fn value(quantity: Quantity, values: Interval, limit: Option<&Limit>)
             return "unlimited".to_owned();
         }
         let scale = if percent { 100.0 } else { 1.0 };
-        if number.fract() == 0.0 && number.abs() < HUGE {
-            // Counts are exact.
-            return Finite::shortest(number * scale);
-        }
         let bounds = limit.and_then(|limit| {
             let ends = [limit.min.as_ref(), limit.max.as_ref()];
             ends.into_iter()
@@ -45,7 +42,10 @@ pub(super) fn value(quantity: Quantity, values: Interval, limit: Option<&Limit>)
                 .map(|bound| bound.value.get())
                 .min_by(|a, b| (a - number).abs().total_cmp(&(b - number).abs()))
         });
-        Finite::beside(number * scale, bounds.unwrap_or(number) * scale)
+        let shown = Finite::decimal(number * scale);
+        let bound = bounds.map_or(shown, |bound| Finite::decimal(bound * scale));
+        // Counts are exact.
+        if shown.fract() == 0.0 { Finite::shortest(shown) } else { Finite::beside(shown, bound) }
     };
     let text = shown_set(values, quantity.row().domain.integer, show);
     if percent { Unit::Percent.show(&text) } else { text }

@@ -1,9 +1,9 @@
 //! `allow` and `require`: limits on facts that are words.
 
-use super::{Case, explain, scope, show};
+use super::{Case, scope, show};
 use crate::diag::{Code, Diagnostic};
 use crate::facts::{Origin, WordFact, Words};
-use crate::ir::{Asks, Condition, Line, Pattern, Supply, Verdict};
+use crate::ir::{Asks, Condition, Line, Pattern, Selector, Supply, Verdict};
 use crate::quantity::{Category, CategoryKind};
 
 impl Case<'_> {
@@ -13,13 +13,13 @@ impl Case<'_> {
         line: &Line,
         category: Category,
         patterns: &[Pattern],
-        unknown_scope: &[String],
+        undecided: &[Selector],
     ) -> (Verdict, Option<Diagnostic>) {
         let asked = scope::choices(patterns);
         let words: Vec<&String> = match self.facts.word(category).map(|fact| &fact.words) {
             Some(Words::One(word)) => vec![word],
             Some(Words::Set(words)) => words.iter().collect(),
-            Some(Words::Absent) => return self.not_had(line, category),
+            Some(Words::Absent) => return self.no_word(line, category, undecided),
             _ => return self.word_open(line, category, &asked, Some(asked.clone())),
         };
         let refused: Vec<&str> = words
@@ -34,7 +34,7 @@ impl Case<'_> {
         let is = refused.join(", ");
         let verb = if category.row().kind == CategoryKind::Set { "has" } else { "is" };
         let message = format!("{} {verb} {is}; {asked} is allowed", category.name());
-        self.word_over(line, category, is, message, unknown_scope)
+        self.word_over(line, category, is, message, undecided)
     }
 
     /// `require FACT`
@@ -42,7 +42,7 @@ impl Case<'_> {
         &self,
         line: &Line,
         category: Category,
-        unknown_scope: &[String],
+        undecided: &[Selector],
     ) -> (Verdict, Option<Diagnostic>) {
         let name = category.name();
         if category == Category::Guard {
@@ -52,7 +52,7 @@ impl Case<'_> {
         match self.facts.word(category).map(|fact| (&fact.words, &fact.origin)) {
             Some((Words::One(revision), _)) if category == Category::ModelRevision && !is_commit(revision) => {
                 let message = format!("model_revision is `{revision}`, which moves; a commit is required");
-                self.word_over(line, category, revision.clone(), message, unknown_scope)
+                self.word_over(line, category, revision.clone(), message, undecided)
             }
             Some((Words::One(_) | Words::Set(_) | Words::Had(true), origin)) => {
                 let because = match origin {
@@ -63,7 +63,7 @@ impl Case<'_> {
             }
             Some((Words::Had(false) | Words::Absent, _)) => {
                 let message = format!("{name} is required; this run has none");
-                self.word_over(line, category, "none".to_owned(), message, unknown_scope)
+                self.word_over(line, category, "none".to_owned(), message, undecided)
             }
             _ => self.word_open(line, category, "required", None),
         }
@@ -75,10 +75,10 @@ impl Case<'_> {
         category: Category,
         is: String,
         message: String,
-        unknown_scope: &[String],
+        undecided: &[Selector],
     ) -> (Verdict, Option<Diagnostic>) {
         let finding = self.about_word(Diagnostic::new(Code::Over, message), line, category);
-        if unknown_scope.is_empty() {
+        if undecided.is_empty() {
             let key = self.facts.word(category).and_then(|fact| fact.key.name.clone());
             let help = match (&line.asks, key) {
                 (Asks::Require(Category::ModelRevision), _) => {
@@ -91,7 +91,7 @@ impl Case<'_> {
             };
             return (Verdict::Over { because: is }, Some(finding.help(help)));
         }
-        explain::open_scope(finding, &is, unknown_scope, &line.scope)
+        self.open_scope(finding, &is, undecided)
     }
 
     fn word_open(
@@ -108,12 +108,18 @@ impl Case<'_> {
         };
         let condition = Condition {
             fact: name.to_owned(),
-            within,
+            within: within.clone(),
             supply: Supply { how: how.clone() },
         };
         let because = format!("{name} is not known");
         let mut finding = self.about_word(
-            Diagnostic::new(Code::Open, format!("{name} is not known; {asked} is asked")),
+            Diagnostic::new(
+                Code::Open,
+                match &within {
+                    Some(_) => format!("{name} is not known; {asked} is allowed"),
+                    None => format!("{name} is {asked}, and whether this run has it is not known"),
+                },
+            ),
             line,
             category,
         );
@@ -127,19 +133,14 @@ impl Case<'_> {
         (verdict, Some(finding.help(how)))
     }
 
-    /// A fact that this kind of run does not have: not the same as an empty one.
-    fn not_had(&self, line: &Line, category: Category) -> (Verdict, Option<Diagnostic>) {
+    /// A fact that this kind of run does not have.
+    fn no_word(&self, line: &Line, category: Category, undecided: &[Selector]) -> (Verdict, Option<Diagnostic>) {
         let name = category.name();
         let why = match self.facts.word(category).map(|fact| &fact.origin) {
             Some(Origin::Default { rule }) => rule.clone(),
             _ => format!("this run has no {name}"),
         };
-        let finding = self.about_word(
-            Diagnostic::new(Code::Open, format!("{name} is limited, and this run has none")),
-            line,
-            category,
-        );
-        explain::absent(finding, name, &why)
+        self.not_had(line, name, &why, undecided)
     }
 
     fn about_word(&self, finding: Diagnostic, line: &Line, category: Category) -> Diagnostic {

@@ -53,7 +53,7 @@ codes! {
     EmptyPolicy "empty-policy" Error "a policy without a limit would accept every run";
     NotBuilt "not-built" Error "a statement or quantity that this version does not judge yet";
 
-    UnknownName "unknown-name" Error "a name that is no quantity and no fact";
+    UnknownName "unknown-name" Error "a name that is no quantity or fact of the kind that is asked for here";
     UnknownWord "unknown-word" Error "a word that the fact cannot have";
     UnitMissing "unit-missing" Error "a number that needs its unit";
     UnitMismatch "unit-mismatch" Error "a unit that does not measure this quantity";

@@ -61,7 +61,7 @@ impl Diagnostic {
             code,
             subject: None,
             severity: code.severity(),
-            message: message.into(),
+            message: readable(message.into()),
             labels: Vec::new(),
             notes: Vec::new(),
             help: None,
@@ -74,7 +74,7 @@ impl Diagnostic {
     pub fn at(mut self, place: Place, text: impl Into<String>) -> Self {
         self.labels.push(Label {
             place,
-            text: text.into(),
+            text: readable(text.into()),
         });
         self
     }
@@ -82,21 +82,21 @@ impl Diagnostic {
     /// Adds a note.
     #[must_use]
     pub fn note(mut self, text: impl Into<String>) -> Self {
-        self.notes.push(text.into());
+        self.notes.push(readable(text.into()));
         self
     }
 
     /// Sets the next step.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
-        self.help = Some(text.into());
+        self.help = Some(readable(text.into()));
         self
     }
 
-    /// Sets the text to write at the primary place.
+    /// Sets the text to write at the primary place; one that nobody would write by hand is left out.
     #[must_use]
     pub fn instead(mut self, text: impl Into<String>) -> Self {
-        self.instead = Some(text.into());
+        self.instead = Some(text.into()).filter(|text| text.len() <= MOST_READABLE);
         self
     }
 
@@ -150,6 +150,17 @@ impl Diagnostic {
             format!("{}:{column}: {head}", sources.locate(place))
         })
     }
+}
+
+/// Longer texts quote something that no person wrote; a message stays one that a person can read.
+const MOST_READABLE: usize = 800;
+
+fn readable(text: String) -> String {
+    if text.len() <= MOST_READABLE {
+        return text;
+    }
+    let end = (0..=MOST_READABLE).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    format!("{}…", text.get(..end).unwrap_or(""))
 }
 
 /// Puts diagnostics into the order people read: by file, then by place, then by code.

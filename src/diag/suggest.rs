@@ -8,6 +8,11 @@ const MIN_SIMILARITY: f64 = 0.66;
 pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
+        // The lengths alone may rule it out, which keeps a name of a megabyte from being compared letter by letter.
+        let (shorter, longer) = (name.len().min(candidate.len()), name.len().max(candidate.len()));
+        if (shorter as f64) < MIN_SIMILARITY * longer as f64 / 4.0 {
+            continue;
+        }
         let distance = edits(name, candidate);
         let longer = name.chars().count().max(candidate.chars().count()).max(1);
         let near = 1.0 - distance as f64 / longer as f64 >= MIN_SIMILARITY;

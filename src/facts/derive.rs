@@ -6,7 +6,7 @@
 
 use super::schedule::Schedule;
 use super::{Facts, Input, Words};
-use crate::quantity::{Category, Interval, Quantity};
+use crate::quantity::{Category, Finite, Interval, Quantity};
 
 /// A piece of a derivation as people read it: `per_device × accumulation`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Derived {
 }
 
 use Input::{
-    Accumulation, Alpha, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSteps,
+    Accumulation, Alpha, AlphaPerRank, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSteps,
     ModelParallel, PerDevice, PreferenceBeta, Rank, Rows, WarmupRatio, WarmupSteps, WeightDecay,
     WorldSize,
 };
@@ -76,7 +76,7 @@ pub fn derive(quantity: Quantity, facts: &Facts) -> Derived {
         Quantity::Updates => updates(facts),
         Quantity::Samples => samples(facts),
         Quantity::LoraRank => plain(facts, Rank, &[Of(Rank)]),
-        Quantity::LoraAlpha => plain(facts, Alpha, &[Of(Alpha)]),
+        Quantity::LoraAlpha => lora_alpha(facts),
         Quantity::LoraScale => lora_scale(facts),
         Quantity::WorldSize => plain(facts, WorldSize, &[Of(WorldSize)]),
         Quantity::DatasetRows => plain(facts, Rows, &[Of(Rows)]),
@@ -142,7 +142,7 @@ fn monotone<const N: usize>(
 ) -> Option<Interval> {
     let least = f(sets.map(|(set, rises)| if rises { set.lo() } else { set.hi() }));
     let most = f(sets.map(|(set, rises)| if rises { set.hi() } else { set.lo() }));
-    Interval::new(least, most)
+    Interval::new(Finite::decimal(least), Finite::decimal(most))
 }
 
 fn learning_rate(facts: &Facts) -> Derived {
@@ -165,10 +165,23 @@ fn learning_rate(facts: &Facts) -> Derived {
     }
 }
 
+fn lora_alpha(facts: &Facts) -> Derived {
+    match (facts.values(AlphaPerRank), facts.values(Rank)) {
+        (Some(multiple), Some(rank)) => values(
+            monotone([(multiple, true), (rank, true)], |[m, r]| m * r),
+            &[Of(AlphaPerRank), Text(" × "), Of(Rank)],
+        ),
+        _ => plain(facts, Alpha, &[Of(Alpha)]),
+    }
+}
+
 fn lora_scale(facts: &Facts) -> Derived {
     let (Some(alpha), Some(rank)) = (facts.values(Alpha), facts.values(Rank)) else {
         return absent(facts, Rank);
     };
+    if let Some(multiple) = facts.values(AlphaPerRank) {
+        return scaled_by_default(facts, multiple, rank);
+    }
     if is_rank_stabilised(facts) {
         values(
             monotone([(alpha, true), (rank, false)], |[a, r]| a / r.sqrt()),
@@ -179,6 +192,18 @@ fn lora_scale(facts: &Facts) -> Derived {
             monotone([(alpha, true), (rank, false)], |[a, r]| a / r),
             &[Of(Alpha), Text(" ÷ "), Of(Rank)],
         )
+    }
+}
+
+/// An alpha that follows the rank by default: the rank, unknown as it may be, cancels out of alpha/r.
+fn scaled_by_default(facts: &Facts, multiple: Interval, rank: Interval) -> Derived {
+    if is_rank_stabilised(facts) {
+        values(
+            monotone([(multiple, true), (rank, true)], |[m, r]| m * r.sqrt()),
+            &[Of(AlphaPerRank), Text(" × √"), Of(Rank)],
+        )
+    } else {
+        values(Some(multiple), &[Of(AlphaPerRank)])
     }
 }
 
@@ -195,6 +220,16 @@ fn update_scale(facts: &Facts) -> Derived {
     let (Some(alpha), Some(rank)) = (facts.values(Alpha), facts.values(Rank)) else {
         return values(Some(rate), &[Of(LearningRate)]);
     };
+    if let Some(multiple) = facts.values(AlphaPerRank) {
+        let root = is_rank_stabilised(facts);
+        let by: &'static [Part] = if root {
+            &[Of(LearningRate), Text(" × "), Of(AlphaPerRank), Text(" × √"), Of(Rank)]
+        } else {
+            &[Of(LearningRate), Text(" × "), Of(AlphaPerRank)]
+        };
+        let sets = [(rate, true), (multiple, true), (rank, true)];
+        return values(monotone(sets, |[l, m, r]| l * m * if root { r.sqrt() } else { 1.0 }), by);
+    }
     let sets = [(rate, true), (alpha, true), (rank, false)];
     let by: &'static [Part] = match (facts.values(LoraPlusRatio).is_some(), is_rank_stabilised(facts)) {
         (false, false) => &[Of(LearningRate), Text(" × "), Of(Alpha), Text(" ÷ "), Of(Rank)],
@@ -320,7 +355,7 @@ fn window(facts: &Facts) -> Option<Batch> {
 const FROM_MAX_STEPS: &[Part] = &[Of(MaxSteps)];
 const FROM_EPOCHS: &[Part] = &[
     Of(Epochs),
-    Text(" × "),
+    Text(" × ⌈"),
     Of(Rows),
     Text(" ÷ ("),
     Of(PerDevice),
@@ -328,33 +363,34 @@ const FROM_EPOCHS: &[Part] = &[
     Of(Accumulation),
     Text(" × "),
     Of(WorldSize),
-    Text("), rounded up"),
+    Text(")⌉"),
 ];
 const FROM_EPOCHS_GLOBAL: &[Part] = &[
     Of(Epochs),
-    Text(" × "),
+    Text(" passes of "),
     Of(Rows),
-    Text(" ÷ "),
+    Text(" rows in batches of "),
     Of(GlobalBatch),
-    Text(", rounded up"),
 ];
 const OVER_ROWS: &[Part] = &[
     Of(MaxSteps),
-    Text(" × "),
+    Text(" updates of "),
     Of(PerDevice),
     Text(" × "),
     Of(Accumulation),
     Text(" × "),
     Of(WorldSize),
-    Text(" ÷ "),
+    Text(" samples, in passes of "),
     Of(Rows),
+    Text(" rows"),
 ];
 const OVER_ROWS_GLOBAL: &[Part] = &[
     Of(MaxSteps),
-    Text(" × "),
+    Text(" updates of "),
     Of(GlobalBatch),
-    Text(" ÷ "),
+    Text(" samples, in passes of "),
     Of(Rows),
+    Text(" rows"),
 ];
 
 fn updates(facts: &Facts) -> Derived {

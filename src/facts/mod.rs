@@ -58,6 +58,7 @@ inputs! {
     MaxSteps "maximum of steps" Domain::COUNT;
     Rank "LoRA rank" Domain::COUNT;
     Alpha "LoRA alpha" NON_NEGATIVE;
+    AlphaPerRank "alpha by default, as a multiple of the rank" POSITIVE;
     RankStabilised "rank-stabilised LoRA" Domain::integers(0.0, 1.0);
     SequenceLength "sequence length" Domain::COUNT;
     MaxSamples "samples per data set" Domain::COUNT;

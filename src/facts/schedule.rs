@@ -3,7 +3,7 @@
 //! Update t of N uses the multiplier of step t: 0 in the first update of a warmup, and never quite the floor in the last.
 
 use super::{Facts, Input, Words};
-use crate::quantity::{Category, Interval};
+use crate::quantity::{Category, Finite, Interval};
 
 /// The part of a schedule after the warmup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl Schedule {
             return Interval::new(0.0, 0.0);
         }
         let factor = f(updates.lo(), warmup);
-        peak.map_rising(|peak| peak * factor)
+        peak.map_rising(|peak| Finite::decimal(peak * factor))
     }
 
     fn multiplier(&self, step: f64, updates: f64, warmup: f64) -> f64 {

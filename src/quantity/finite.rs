@@ -29,11 +29,18 @@ impl Finite {
     /// The shortest decimal that reads back as this number, in the notation a person would choose: `2e-4`, `0.05`, `16`.
     pub fn shortest(value: f64) -> String {
         let size = value.abs();
-        if value == 0.0 || (1e-3..1e7).contains(&size) || !value.is_finite() {
+        let is_count = value.fract() == 0.0 && size < 1e15;
+        if is_count || (1e-3..1e7).contains(&size) || !value.is_finite() {
             format!("{value}")
         } else {
             format!("{value:e}")
         }
+    }
+
+    /// `value` to the 15 decimal digits that every f64 holds, so that the product of two decimals is the decimal that a
+    /// person computes: 1e-4 × 3 is 3e-4. It never falls where `value` rises.
+    pub fn decimal(value: f64) -> f64 {
+        format!("{value:.14e}").parse().unwrap_or(value)
     }
 
     /// `value` in as few digits as keep it on its own side of `bound`, so that a number shown never contradicts its verdict.
@@ -96,10 +103,20 @@ mod tests {
             (1e-3, "0.001"),
             (0.0, "0"),
             (65_536.0, "65536"),
+            (261_619_713.0, "261619713"),
             (-2.5, "-2.5"),
         ] {
             assert_eq!(Finite::shortest(value), text);
         }
+    }
+
+    #[test]
+    fn products_of_decimals_are_decimals() {
+        assert_eq!(Finite::decimal(1e-4 * 3.0), 3e-4);
+        assert_eq!(Finite::decimal(0.07 * 100.0), 7.0);
+        assert_eq!(Finite::decimal(0.1 + 0.2), 0.3);
+        assert_eq!(Finite::decimal(2e-4), 2e-4);
+        assert!(Finite::decimal(f64::INFINITY).is_infinite());
     }
 
     #[test]

@@ -6,23 +6,27 @@ use super::Lowering;
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{Action, Asks, Limit, Line, Rung, Selector};
 
-/// Lines about one subject under one scope.
-type Shelf = BTreeMap<(&'static str, String), Vec<usize>>;
+/// Lines about one subject, by a selector that their scope has.
+type Shelves = BTreeMap<(&'static str, String), Vec<usize>>;
 
 impl Lowering<'_> {
     /// Reports each line that another makes superfluous, and names that other.
     ///
-    /// Only lines about the same subject, under a scope around one's own, can do that; they are looked up rather than
-    /// compared with everything, so that a long policy takes time in proportion to its length.
+    /// Only a line about the same subject whose scope holds wherever this one's does can do that. Candidates are looked
+    /// up rather than compared with everything, so that a long policy takes time in proportion to its length.
     pub(super) fn binds(&mut self) {
-        let mut shelves = Shelf::new();
+        let mut shelves = Shelves::new();
         for (i, line) in self.lines.iter().enumerate() {
-            shelves.entry((line.subject(), key(&line.scope))).or_default().push(i);
+            for key in keys_of(&line.scope) {
+                shelves.entry((line.subject(), key)).or_default().push(i);
+            }
         }
         let mut found = Vec::new();
         for (i, slack) in self.lines.iter().enumerate() {
-            let around = scopes_around(&slack.scope);
-            let candidates = around.iter().filter_map(|scope| shelves.get(&(slack.subject(), scope.clone()))).flatten();
+            let candidates = keys_around(&slack.scope)
+                .into_iter()
+                .filter_map(|key| shelves.get(&(slack.subject(), key)))
+                .flatten();
             let tighter = candidates.filter_map(|j| Some((*j, self.lines.get(*j)?))).find(|(j, tight)| {
                 // Of two lines that say the same, the later one is superfluous.
                 *j != i && implies(tight, slack) && (*j < i || !implies(slack, tight))
@@ -51,37 +55,40 @@ fn superfluous(slack: &Line, tight: &Line) -> Diagnostic {
         .help("take one of the two out")
 }
 
-/// A scope as something to look up, whatever the order of its selectors.
-fn key(scope: &[Selector]) -> String {
-    let mut parts: Vec<String> = scope.iter().map(|selector| format!("{selector:?}")).collect();
-    parts.sort();
-    parts.join("\n")
+/// Where a line is shelved: under each word of its scope's first selector.
+fn keys_of(scope: &[Selector]) -> Vec<String> {
+    match scope.first() {
+        None => vec![String::new()],
+        Some(Selector::Word { category, patterns }) => {
+            patterns.iter().map(|pattern| format!("{} {}", category.name(), pattern.text)).collect()
+        }
+        Some(Selector::Number { quantity, .. }) => vec![quantity.name().to_owned()],
+    }
 }
 
-/// Selectors of which every part is looked up; longer scopes are looked up whole and empty only.
-const MOST_SELECTORS: usize = 4;
+/// Where every line is found whose scope holds wherever this one does: its first selector has all words of one of these.
+fn keys_around(scope: &[Selector]) -> Vec<String> {
+    let of_each = scope.iter().filter_map(|selector| keys_of(std::slice::from_ref(selector)).into_iter().next());
+    std::iter::once(String::new()).chain(of_each).collect()
+}
 
-/// The scopes that hold wherever this one does: every selection of its selectors.
-fn scopes_around(scope: &[Selector]) -> Vec<String> {
-    if scope.len() > MOST_SELECTORS {
-        return vec![String::new(), key(scope)];
+/// Whether `wide` holds for every run that `narrow` holds for.
+fn selector_implies(narrow: &Selector, wide: &Selector) -> bool {
+    match (narrow, wide) {
+        (Selector::Word { category, patterns }, Selector::Word { category: other, patterns: wider }) => {
+            category == other && patterns.iter().all(|pattern| wider.contains(pattern))
+        }
+        (Selector::Number { quantity, accepts, .. }, Selector::Number { quantity: other, accepts: wider, .. }) => {
+            quantity == other && wider.contains(*accepts)
+        }
+        _ => false,
     }
-    (0..1_u32 << scope.len())
-        .map(|chosen| {
-            let part: Vec<Selector> = scope
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| chosen & (1 << i) != 0)
-                .map(|(_, selector)| selector.clone())
-                .collect();
-            key(&part)
-        })
-        .collect()
 }
 
 /// Whether a run that keeps `tight` keeps `slack` as well, with no milder an answer to a breach.
 fn implies(tight: &Line, slack: &Line) -> bool {
-    tight.scope.iter().all(|selector| slack.scope.contains(selector))
+    let around = |wide: &Selector| slack.scope.iter().any(|narrow| selector_implies(narrow, wide));
+    tight.scope.iter().all(around)
         && tight.level >= slack.level
         && match (&tight.asks, &slack.asks) {
             (Asks::Limit(tight), Asks::Limit(slack)) => limit_implies(tight, slack),

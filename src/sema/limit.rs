@@ -1,10 +1,10 @@
 //! Limits: direction, bounds, probe, confidence, `until`.
 
-use super::value::Typed;
+use super::value::{Typed, percent};
 use super::{Context, Lowering, response};
 use crate::diag::{Code, Diagnostic, one_of};
 use crate::ir::{Asks, Bound, Level, Limit, Line};
-use crate::quantity::{Direction, Domain, Finite, Moment, Quantity, Unit};
+use crate::quantity::{Dimension, Direction, Domain, Finite, Moment, Quantity, Unit};
 use crate::source::Span;
 use crate::syntax::{self, Comparison, Side};
 
@@ -113,17 +113,17 @@ impl Lowering<'_> {
     fn sides(&mut self, quantity: Quantity, side: &Side, context: Context<'_>) -> Option<Sides> {
         match side {
             Side::Max(bound) => {
-                let max = self.one_side(quantity, bound, true, context)?;
+                let max = self.one_side(quantity, bound, true, false, context)?;
                 Some(Sides { min: None, max: Some(max) })
             }
             Side::Min(bound) => {
-                let min = self.one_side(quantity, bound, false, context)?;
+                let min = self.one_side(quantity, bound, false, false, context)?;
                 Some(Sides { min: Some(min), max: None })
             }
             Side::Range(from, to) => {
                 let (min, max) = (
-                    self.one_side(quantity, from, false, context),
-                    self.one_side(quantity, to, true, context),
+                    self.one_side(quantity, from, false, true, context),
+                    self.one_side(quantity, to, true, true, context),
                 );
                 let (min, max) = (min?, max?);
                 if min.of_base != max.of_base {
@@ -146,18 +146,25 @@ impl Lowering<'_> {
         }
     }
 
-    fn one_side(&mut self, quantity: Quantity, bound: &syntax::Bound, is_max: bool, context: Context<'_>) -> Option<Typed> {
+    fn one_side(
+        &mut self,
+        quantity: Quantity,
+        bound: &syntax::Bound,
+        is_max: bool,
+        is_range: bool,
+        context: Context<'_>,
+    ) -> Option<Typed> {
         let typed = self.bound(quantity, bound, context.statement)?;
         if typed.of_base {
-            self.base_would_pass(quantity, &typed.bound, bound, is_max)?;
+            self.base_would_pass(&typed.bound, bound, is_max)?;
         } else {
-            self.in_domain(quantity, &typed.bound, bound, is_max, context)?;
+            self.in_domain(quantity, &typed.bound, bound, is_max, is_range, context)?;
         }
         Some(typed)
     }
 
     /// A ceiling under the base, or a floor over it, would be broken before the first update.
-    fn base_would_pass(&mut self, quantity: Quantity, bound: &Bound, written: &syntax::Bound, is_max: bool) -> Option<()> {
+    fn base_would_pass(&mut self, bound: &Bound, written: &syntax::Bound, is_max: bool) -> Option<()> {
         let share = bound.value;
         let (fails, side) = if is_max {
             (share < Finite::ONE, "below")
@@ -170,23 +177,33 @@ impl Lowering<'_> {
         let message = if fails {
             format!("the untouched base would break {} {}", if is_max { "a ceiling of" } else { "a floor of" }, bound.shown)
         } else {
-            format!("{} of the base's {} is no bound", bound.shown, quantity.name())
+            format!("{} can never be broken", bound.shown)
         };
+        let label = if fails { format!("{side} 100% of base") } else { "nothing is less".to_owned() };
         self.report(
             Diagnostic::new(Code::Base, message)
-                .at(self.place(written.span), format!("{side} 100% of base"))
+                .at(self.place(written.span), label)
                 .help(if is_max { "a ceiling of base is at least 100%" } else { "a floor of base is above 0% and at most 100%" }),
         );
         None
     }
 
-    fn in_domain(&mut self, quantity: Quantity, bound: &Bound, written: &syntax::Bound, is_max: bool, context: Context<'_>) -> Option<()> {
+    fn in_domain(
+        &mut self,
+        quantity: Quantity,
+        bound: &Bound,
+        written: &syntax::Bound,
+        is_max: bool,
+        is_range: bool,
+        context: Context<'_>,
+    ) -> Option<()> {
         let domain = quantity.row().domain;
         let value = bound.value.get();
         let place = self.place(written.span);
         if value < domain.interval.lo() || value > domain.interval.hi() {
-            let least = Finite::shortest(domain.interval.lo());
-            let most = Finite::shortest(domain.interval.hi());
+            let share = quantity.row().dimension == Dimension::Ratio;
+            let show = |end: f64| if share { Unit::Percent.show(&Finite::shortest(end * 100.0)) } else { Finite::shortest(end) };
+            let (least, most) = (show(domain.interval.lo()), show(domain.interval.hi()));
             let can = if domain.interval.hi() <= Domain::WORLD.interval.hi() { format!("{least} to {most}") } else { format!("at least {least}") };
             self.report(
                 Diagnostic::new(Code::Domain, format!("{} is never {}", quantity.name(), bound.shown))
@@ -205,7 +222,8 @@ impl Lowering<'_> {
             return None;
         }
         let slack = if is_max { value == domain.interval.hi() } else { value == domain.interval.lo() };
-        if slack && !matches!(quantity.row().direction, Direction::Both) {
+        // An end of a range may be slack, as long as the other one can bind.
+        if slack && !is_range {
             self.report(
                 Diagnostic::new(Code::NeverBinds, format!("{} is always {}", quantity.name(), if is_max { format!("at most {}", bound.shown) } else { format!("at least {}", bound.shown) }))
                     .at(place, "can never be broken")
@@ -303,9 +321,14 @@ impl Lowering<'_> {
         if !quantity.row().bounded {
             let clause = self.confidence_clause(written, context);
             self.report(
-                Diagnostic::new(Code::Confidence, format!("no finite probe can certify {}", quantity.name()))
-                    .at(self.place(clause), "not bounded per prompt")
-                    .help("limit `drift.clipped` or a share at a confidence, and this one on the probe itself")
+                if quantity.row().moment.is_before_training() {
+                    Diagnostic::new(Code::Confidence, format!("{} is known before training", quantity.name()))
+                        .at(self.place(clause), "nothing is estimated")
+                } else {
+                    Diagnostic::new(Code::Confidence, format!("no finite probe can certify {}", quantity.name()))
+                        .at(self.place(clause), "not bounded per prompt")
+                        .help("limit `drift.clipped` or a share at a confidence, and this one on the probe itself")
+                }
                     .instead(self.rewritten(context.statement, clause, "")),
             );
             return None;
@@ -315,7 +338,7 @@ impl Lowering<'_> {
             self.report(
                 Diagnostic::new(Code::UnitMissing, "a confidence is a share")
                     .at(self.place(written.span), "write it with `%`")
-                    .instead(self.rewritten(context.statement, written.span, &Unit::Percent.show(&number))),
+                    .instead(self.rewritten(context.statement, written.span, &percent(&written.number.value))),
             );
             return None;
         }
@@ -401,11 +424,16 @@ impl Lowering<'_> {
             let other = if is_max { "below" } else { "above" };
             self.report(
                 Diagnostic::new(Code::Direction, format!("{} is no risk when it is {}", row.name, if is_max { "above a number" } else { "below a number" }))
-                    .at(self.place(until.span), format!("say `{other}`")),
+                    .at(self.place(until.span), format!("say `{other}`"))
+                    .instead(self.rewritten(context.statement, until.span, &format!(
+                        "until {} {other} {}",
+                        until.name.value,
+                        self.text.slice(until.bound.span)
+                    ))),
             );
             return None;
         }
-        let typed = self.one_side(quantity, &until.bound, is_max, context)?;
+        let typed = self.one_side(quantity, &until.bound, is_max, false, context)?;
         let probe = self.probe_of(quantity, until.on.as_ref(), until.name.span, context)?;
         let response = match (&limit.response, level) {
             (_, Level::Advise) => Vec::new(),
@@ -436,6 +464,8 @@ impl Lowering<'_> {
     fn until_alone(&self, until: &syntax::Until) -> String {
         let word = if until.comparison == Comparison::Above { "max" } else { "min" };
         let on = until.on.as_ref().map_or(String::new(), |on| format!(" on {}", on.probe.value));
-        format!("{word} {} {}{on} else stop", until.name.value, self.text.slice(until.bound.span))
+        let read = Quantity::named(&until.name.value).is_some_and(|quantity| !quantity.row().moment.is_before_training());
+        let stop = if read { " else stop" } else { "" };
+        format!("{word} {} {}{on}{stop}", until.name.value, self.text.slice(until.bound.span))
     }
 }

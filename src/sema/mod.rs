@@ -6,6 +6,7 @@
 mod binds;
 mod limit;
 mod names;
+mod offers;
 mod response;
 mod selector;
 mod statement;
@@ -33,6 +34,8 @@ pub fn compile(source: SourceId, sources: &Sources) -> Compiled {
     let policy = lowering.policy(&parsed.file);
     let mut diagnostics = lowering.diagnostics;
     diag::sort(&mut diagnostics);
+    diagnostics.dedup();
+    offers::keep_what_compiles(&mut diagnostics, &parsed.file, sources.get(source));
     Compiled {
         policy: policy.filter(|_| !diag::has_errors(&diagnostics)),
         diagnostics,
@@ -65,7 +68,7 @@ impl<'s> Lowering<'s> {
 
     fn policy(&mut self, file: &syntax::File) -> Option<Policy> {
         self.covers = match file.header.as_ref().and_then(|header| header.scope.as_ref()) {
-            Some(scope) => self.selectors(scope),
+            Some(scope) => self.selectors(scope, file.header.as_ref().map_or(scope.span, |header| header.span)),
             None => Vec::new(),
         };
         // Probes first: the order of statements never matters.
@@ -116,8 +119,10 @@ impl<'s> Lowering<'s> {
     fn rewritten(&self, statement: Span, part: Span, with: &str) -> String {
         let before = self.text.slice(Span::new(statement.start, part.start));
         let after = self.text.slice(Span::new(part.end.min(statement.end), statement.end));
-        let line = format!("{before}{with}{after}");
-        line.split_whitespace().collect::<Vec<_>>().join(" ")
+        let text = format!("{before}{with}{after}");
+        // On one line a comment would swallow what follows it.
+        let lines: Vec<&str> = text.lines().map(without_comment).collect();
+        lines.join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     fn has_error_since(&self, before: usize) -> bool {
@@ -126,6 +131,16 @@ impl<'s> Lowering<'s> {
             .skip(before)
             .any(|d| d.severity == Severity::Error)
     }
+}
+
+/// A line up to its comment.
+fn without_comment(line: &str) -> &str {
+    let mut quoted = false;
+    let hash = line.char_indices().find(|(_, c)| {
+        quoted ^= *c == '"';
+        *c == '#' && !quoted
+    });
+    hash.and_then(|(at, _)| line.get(..at)).unwrap_or(line)
 }
 
 /// Where a statement stands: which scope it is in, and the statement that a rewrite shows.

@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use crate::diag::{Code, Diagnostic, closest};
-use crate::quantity::{CATEGORIES, Category, CategoryKind, QUANTITIES, Quantity};
+use crate::quantity::{CATEGORIES, Category, CategoryKind, Direction, QUANTITIES, Quantity};
 use crate::source::Span;
 use crate::syntax::Name;
 
@@ -21,7 +21,8 @@ impl Lowering<'_> {
         if let Some(category) = Category::named(&name.value) {
             return Some(Named::Category(category));
         }
-        let meant = known_elsewhere(&name.value).or_else(|| closest(&name.value, all_names()));
+        let lower = name.value.to_lowercase();
+        let meant = known_elsewhere(&lower).or_else(|| closest(&lower, all_names()));
         let found = Diagnostic::new(
             Code::UnknownName,
             format!("`{}` is no quantity and no fact", name.value),
@@ -45,7 +46,8 @@ impl Lowering<'_> {
             Named::Category(category) => {
                 let instead = match category.row().kind {
                     CategoryKind::Word(words) => {
-                        let word = words.first().copied().unwrap_or("…");
+                        let word = words.iter().find(|word| ["sft", "lora", "adamw", "cosine"].contains(word)).or(words.first());
+                        let word = word.copied().unwrap_or("…");
                         format!("allow {} {word}", category.name())
                     }
                     CategoryKind::Presence => format!("require {}", category.name()),
@@ -78,11 +80,19 @@ impl Lowering<'_> {
                         format!("`{}` is a number, not a word", quantity.name()),
                     )
                     .at(self.place(name.span), "has a size")
-                    .help(format!("limit it with `max {} …` or `min {} …`", quantity.name(), quantity.name())),
+                    .help(format!("limit it with `{} {} …`", verb(quantity), quantity.name())),
                 );
                 None
             }
         }
+    }
+}
+
+/// The word that a limit on it begins with.
+fn verb(quantity: Quantity) -> &'static str {
+    match quantity.row().direction {
+        Direction::Floor => "min",
+        Direction::Ceiling | Direction::Both => "max",
     }
 }
 

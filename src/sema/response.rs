@@ -46,7 +46,11 @@ impl Lowering<'_> {
                     Diagnostic::new(Code::Response, "this rung is never reached")
                         .at(self.place(written.span), "comes after the end")
                         .at(self.place(end), "this rung is never left")
-                        .help("say how many times the rung before it is used, or leave this one out"),
+                        .help(if ladder.last().is_some_and(|rung| rung.action == Action::Stop) {
+                            "`stop` ends the run: put it last"
+                        } else {
+                            "say how many times the rung before it is used, or leave this one out"
+                        }),
                 );
                 break;
             }
@@ -87,7 +91,7 @@ impl Lowering<'_> {
         let found = match action {
             Action::Scale | Action::Skip if !at_updates => Some((
                 format!("`{word}` cannot act on {}", quantity.name()),
-                format!("{} is read at evaluations, when the update is long committed", quantity.name()),
+                format!("{} judges what is committed; only a per-update limit can shrink an update", quantity.name()),
                 Some(self.rewritten(context.statement, ladder, "else stop")),
             )),
             Action::Rollback if rung.slow.is_none() || times.is_none() => Some((

@@ -10,11 +10,13 @@ use crate::syntax::{self, Comparison, SelectorTest};
 
 impl Lowering<'_> {
     /// Every selector of a scope that is one.
-    pub(super) fn selectors(&mut self, scope: &syntax::Scope) -> Vec<Selector> {
+    ///
+    /// A line to write instead shows `shown`: the header, or the block's own scope.
+    pub(super) fn selectors(&mut self, scope: &syntax::Scope, shown: Span) -> Vec<Selector> {
         scope
             .selectors
             .iter()
-            .filter_map(|selector| self.selector(selector, scope.span))
+            .filter_map(|selector| self.selector(selector, shown))
             .collect()
     }
 

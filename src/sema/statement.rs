@@ -14,7 +14,9 @@ impl Lowering<'_> {
             scope,
             statement: statement.span,
         };
-        if let (Some(block), false) = (block, matches!(statement.kind, StatementKind::Condition { .. })) {
+        // A block in a block was reported when it was read.
+        let belongs = matches!(statement.kind, StatementKind::Condition { .. } | StatementKind::For(_));
+        if let (Some(block), false) = (block, belongs) {
             self.report(
                 Diagnostic::new(Code::Scope, "a `for` holds only limits, `allow`, `require` and `advise`")
                     .at(self.place(statement.span), "belongs outside")
@@ -26,11 +28,12 @@ impl Lowering<'_> {
         match &statement.kind {
             StatementKind::Condition { advised, condition } => self.condition(*advised, condition, context),
             StatementKind::For(block) => {
-                let selectors = self.selectors(&block.scope);
+                let selectors = self.selectors(&block.scope, block.scope.span);
                 // Lines under a condition that is not understood would be judged for the wrong runs.
                 if selectors.len() == block.scope.selectors.len() && self.can_be_in_force(&selectors, block.scope.span) {
+                    let both = [scope, selectors.as_slice()].concat();
                     for inner in &block.body {
-                        self.statement(inner, &selectors, Some(block.scope.span));
+                        self.statement(inner, &both, Some(block.scope.span));
                     }
                 }
             }

@@ -91,6 +91,11 @@ impl Lowering<'_> {
                 let number = if unit == Some(Unit::Percent) { "0.05".to_owned() } else { number };
                 ("information: `nats` or `bits` per token".to_owned(), Unit::Nats.show(&number))
             }
+            // `1.2 of base` is 120%: nobody means a fiftieth of it.
+            Dimension::Ratio if bound.of_base.is_some() && bound.value.number.value.value.get() < 10.0 => {
+                let share = Finite::decimal(bound.value.number.value.value.get() * 100.0);
+                (String::new(), Unit::Percent.show(&Finite::shortest(share)))
+            }
             Dimension::Ratio => ("a share: write it with `%`".to_owned(), percent(&bound.value.number.value)),
         };
         let wanted = if bound.of_base.is_some() {
@@ -161,12 +166,15 @@ impl Lowering<'_> {
             Dimension::Ratio => Unit::Percent.show(&number),
             Dimension::Information => "0.05 nats".to_owned(),
         };
-        self.report(
-            Diagnostic::new(Code::Base, format!("`of base` means nothing for {}", row.name))
-                .at(self.place(of_base), why)
-                .help("give the bound itself, for example")
-                .instead(self.rewritten(statement, bound.span, &unit)),
-        );
+        let found = Diagnostic::new(Code::Base, format!("`of base` means nothing for {}", row.name))
+            .at(self.place(of_base), why)
+            .help("give the bound itself");
+        self.report(if row.moment.is_before_training() {
+            // A share of nothing says nothing about the number that was meant.
+            found
+        } else {
+            found.help("give the bound itself, for example").instead(self.rewritten(statement, bound.span, &unit))
+        });
         None
     }
 
@@ -197,7 +205,7 @@ fn shifted(digits: &str) -> Option<f64> {
 }
 
 /// A bare number as the share it was probably meant to be: `0.2` is 20%, `20` is 20%.
-fn percent(number: &syntax::Number) -> String {
+pub(super) fn percent(number: &syntax::Number) -> String {
     let value = number.value.get();
     let share = if value.abs() <= 1.0 { value * 100.0 } else { value };
     // Two decimals are all that a suggestion needs; `0.07 * 100` must not read 7.000000000000001%.

@@ -159,7 +159,9 @@ impl<'i> Builder<'i> {
             }
         }
         let statements = self.statements(parts, true);
-        let tried = self.text.lines().any(|line| line.trim_start().starts_with("policy"));
+        let is_header = |line: &str| line.trim_start().starts_with("policy");
+        let tried = self.text.lines().any(is_header)
+            || self.diagnostics.iter().any(|found| found.instead.as_deref().is_some_and(is_header));
         if header.is_none() && !tried && !self.text.trim().is_empty() {
             let at = first.map_or(Span::new(0, 0), |first| Span::new(first.start, first.start));
             self.report(
@@ -240,7 +242,13 @@ impl<'i> Builder<'i> {
                 }
                 Rule::nested => {
                     self.nested(span);
+                    // Its lines are read all the same: their own mistakes belong into the same run.
+                    statements.extend(self.block(pair).map(|kind| Statement { kind, span }));
                     last = Some((span, false));
+                }
+                Rule::for_block => {
+                    statements.extend(self.block(pair).map(|kind| Statement { kind, span }));
+                    last = Some((span, true));
                 }
                 Rule::junk => {
                     let trailed = last.filter(|(last, _)| self.on_one_line(last.end, span.start));
@@ -272,10 +280,33 @@ impl<'i> Builder<'i> {
         let head = Span::new(span.start, line_end.map_or(span.end, |at| span.start + at));
         self.report(
             Diagnostic::new(Code::Scope, "a `for` cannot stand inside a `for`")
-                .at(self.place(head), "")
+                .at(self.place(head), "the block around it is still open")
                 .help("write one block with both conditions, joined by a comma")
                 .instead("for method lora, dataset.rows below 1_000 { … }"),
         );
+    }
+
+    /// A block: a mistake in one of its lines costs that line.
+    fn block(&mut self, pair: Pair<'i, Rule>) -> Option<StatementKind> {
+        let is_nested = pair.as_rule() == Rule::nested;
+        let mut parts = self.parts(pair);
+        let scope = parts.take(Rule::scope)?;
+        let scope = self.or_report(&scope, Self::scope)?;
+        let body: Vec<_> = parts.0.collect();
+        let is_closed = body
+            .last()
+            .is_some_and(|last| last.as_rule() == Rule::close && last.as_str() == "}");
+        if !is_closed && !is_nested {
+            self.report(
+                Diagnostic::new(Code::Syntax, "this block is not closed")
+                    .at(self.place(scope.span), "opened here")
+                    .help("end it with `}`"),
+            );
+        }
+        Some(StatementKind::For(ForBlock {
+            body: self.statements(body, false),
+            scope,
+        }))
     }
 
     fn statement(&mut self, pair: Pair<'i, Rule>) -> Option<StatementKind> {
@@ -299,24 +330,6 @@ impl<'i> Builder<'i> {
                 }
             }
             Rule::waive => StatementKind::Waive(self.waive(parts)?),
-            Rule::for_block => {
-                let scope = self.scope(parts.take(Rule::scope)?)?;
-                let body: Vec<_> = parts.0.collect();
-                let is_closed = body
-                    .last()
-                    .is_some_and(|last| last.as_rule() == Rule::close && last.as_str() == "}");
-                if !is_closed {
-                    self.report(
-                        Diagnostic::new(Code::Syntax, "this block is not closed")
-                            .at(self.place(scope.span), "opened here")
-                            .help("end it with `}`"),
-                    );
-                }
-                StatementKind::For(ForBlock {
-                    body: self.statements(body, false),
-                    scope,
-                })
-            }
             Rule::test => StatementKind::Test(self.test(parts)?),
             _ => StatementKind::Condition {
                 advised: None,

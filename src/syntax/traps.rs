@@ -22,29 +22,37 @@ pub(super) fn number(text: &str) -> Result<Number, NumberMistake> {
     let mistake = |message: String, label, instead: Option<String>| NumberMistake {
         message,
         label,
-        // Only a number that would be accepted is offered.
-        instead: instead.filter(|instead| number(instead.split(' ').next().unwrap_or("")).is_ok()),
+        // Only a number that would be accepted is offered. This asks the number itself, not this function: a text may
+        // hold a million mistakes.
+        instead: instead.filter(|instead| {
+            let first = instead.split(' ').next().unwrap_or("").trim_start_matches('-').replace('_', "");
+            first.starts_with(|c: char| c.is_ascii_digit())
+                && first.ends_with(|c: char| c.is_ascii_digit())
+                && Number::from_digits(&first).is_some()
+        }),
     };
+    let shown = shortened(text);
     let digits = text.replace('_', "");
     if let Some(rest) = text.strip_prefix('+') {
         let message = "a number has no plus sign".to_owned();
         return Err(mistake(message, "a sign", Some(rest.to_owned())));
     }
     if let Some(rest) = digits.strip_prefix('.') {
-        let message = format!("`{text}` does not begin with a digit");
+        let message = format!("`{shown}` does not begin with a digit");
         return Err(mistake(message, "a digit is missing", Some(format!("0.{rest}"))));
     }
     if let Some(whole) = digits.strip_suffix('.') {
-        let message = format!("`{text}` ends in a dot");
+        let whole = whole.trim_end_matches('.');
+        let message = format!("`{shown}` ends in a dot");
         return Err(mistake(message, "no digit after the dot", Some(whole.to_owned())));
     }
     let plain = digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
     if plain && !digits.contains(".e") && !digits.contains(".E") && text.matches("..").count() == 0 {
         return Number::from_digits(&digits).ok_or_else(|| {
             let message = if digits.parse::<f64>().is_ok() {
-                format!("`{text}` is larger than any number a run can have")
+                format!("`{shown}` is larger than any number a run can have")
             } else {
-                format!("`{text}` is not a number")
+                format!("`{shown}` is not a number")
             };
             mistake(message, "write the number that is meant", None)
         });
@@ -63,10 +71,10 @@ pub(super) fn number(text: &str) -> Result<Number, NumberMistake> {
         _ => None,
     };
     if let Some(zeros) = factor.filter(|_| head.bytes().all(|b| b.is_ascii_digit())) {
-        let message = format!("`{text}` has a multiplier; numbers are written out");
+        let message = format!("`{shown}` has a multiplier; numbers are written out");
         return Err(mistake(message, "a multiplier", Some(format!("{head}{zeros}"))));
     }
-    let message = format!("`{text}` is not a number");
+    let message = format!("`{shown}` is not a number");
     let apart = Number::from_digits(head).map(|_| format!("{head} {tail}"));
     Err(mistake(message, "a number and a word run together", apart))
 }
@@ -93,7 +101,10 @@ pub(super) fn explain(source: SourceId, text: &str, whole: Span, junk: Span, at_
         let place = at(Span::new(whole.start + found.start, whole.start + found.end));
         let mut finding = Diagnostic::new(code, trap.message).at(place, trap.label);
         finding.help = (!trap.help.is_empty()).then(|| trap.help.to_owned());
-        finding.instead = fixed.and_then(|fixed| accepted(&fixed));
+        finding.instead = fixed.and_then(|fixed| {
+            // `lora.rank <= 16` is a limit without its verb, which the sign gives away.
+            accepted(&fixed).or_else(|| accepted(&format!("{}{fixed}", trap.verb)))
+        });
         return finding;
     }
     unexpected(source, text, whole, junk, rest, at_top)
@@ -114,11 +125,13 @@ fn accepted(line: &str) -> Option<String> {
         return None;
     }
     let pairs = RiskParser::parse(Rule::alone, line).ok()?;
+    // An open block closes at the end of the text; a line that is offered closes its own.
+    let closing = " }".repeat(line.matches('{').count().saturating_sub(line.matches('}').count()));
     // The grammar takes any number; only one that is read as such may be offered.
     pairs
         .flatten()
         .all(|pair| pair.as_rule() != Rule::number || number(pair.as_str()).is_ok())
-        .then(|| line.to_owned())
+        .then(|| format!("{line}{closing}"))
 }
 
 type Found = (Span, Option<String>);
@@ -129,6 +142,8 @@ struct Trap {
     message: &'static str,
     label: &'static str,
     help: &'static str,
+    /// What the line may lack in front, with its blank.
+    verb: &'static str,
 }
 
 const TRAPS: &[Trap] = &[
@@ -137,108 +152,133 @@ const TRAPS: &[Trap] = &[
         message: "full-width punctuation looks like the ASCII sign, but is another character",
         label: "full-width",
         help: "switch the keyboard to half-width",
+        verb: "",
     },
     Trap {
-        find: |line, _| replace(line, &["<=", "≤", "=<", "<"], ""),
+        find: |line, _| replace(line, &["<=", "≤", "=<", "<"], if line.starts_with("assume") { "1 to" } else { "" }),
         message: "a limit has no operator: `max` already says at most",
         label: "not needed",
         help: "",
+        verb: "max ",
     },
     Trap {
         find: |line, _| replace(line, &[">=", "≥", "=>", ">"], ""),
         message: "a limit has no operator: `min` already says at least",
         label: "not needed",
         help: "",
+        verb: "min ",
     },
     Trap {
         find: |line, _| replace(line, &["==", ":=", "=", ":"], " "),
         message: "the value follows the name without a sign",
         label: "not needed",
         help: "",
+        verb: "max ",
     },
     Trap {
-        find: |line, _| replace(line, &["...", "..", "–", "—"], " to "),
+        find: |line, _| between_numbers(line, &["...", "..", "–", "—", "-"]),
         message: "a range is written with `to`",
         label: "write `to`",
         help: "",
+        verb: "range ",
     },
     Trap {
         find: |line, _| replace(line, &["//"], "#"),
         message: "a comment begins with `#`",
         label: "write `#`",
         help: "",
+        verb: "",
     },
     Trap {
         find: |line, _| replace(line, &["&&"], ","),
         message: "`,` says and",
         label: "write `,`",
         help: "",
+        verb: "",
     },
     Trap {
         find: |line, _| replace(line, &["||"], "|"),
         message: "a single `|` says or",
         label: "write `|`",
         help: "",
+        verb: "",
     },
     Trap {
-        find: |line, from| replace_word(line, from, &["while", "unless"], "until"),
+        find: as_long_as,
+        message: "a limit holds `until`, which names the other side",
+        label: "say `until`",
+        help: "",
+        verb: "",
+    },
+    Trap {
+        find: |line, from| replace_word(line, from, &["unless"], "until"),
         message: "the word is `until`",
         label: "say `until`",
         help: "",
+        verb: "",
     },
     Trap {
-        find: |line, from| replace_word(line, from, &["when", "if", "where"], "for"),
+        find: condition_behind,
         message: "conditions on the run stand before the line: `for … { … }`",
         label: "say `for`",
-        help: "put the line into a block: `for method lora { … }`",
+        help: "put the line into a block",
+        verb: "",
     },
     Trap {
         find: |line, from| replace_word(line, from, &["or"], "|"),
         message: "`|` says or",
         label: "write `|`",
         help: "",
+        verb: "",
     },
     Trap {
-        find: |line, from| replace_word(line, from, &["not", "except", "without"], ""),
+        find: |line, from| Some((replace_word(line, from, &["not", "except", "without"], "")?.0, None)),
         message: "there is no `not`: name what is accepted",
         label: "not a word of the language",
         help: "list the words that the run may have",
+        verb: "",
     },
     Trap {
         find: |line, from| replace_word(line, from, &["otherwise"], "else"),
         message: "the word is `else`",
         label: "say `else`",
         help: "",
+        verb: "",
     },
     Trap {
         find: |line, from| replace_word(line, from, &["percent"], "%"),
         message: "a share is written with `%`",
         label: "write `%`",
         help: "",
+        verb: "",
     },
     Trap {
         find: open_quote,
         message: "this text in quotes does not end",
         label: "opened here",
         help: "end it on the same line with `\"`",
+        verb: "",
     },
     Trap {
         find: single_quotes,
         message: "texts stand in double quotes",
         label: "write `\"`",
         help: "",
+        verb: "",
     },
     Trap {
         find: upper_case,
         message: "the words of the language are lower case",
         label: "upper case",
         help: "",
+        verb: "",
     },
     Trap {
         find: other_verb,
         message: "no statement begins with this word",
         label: "not a word of the language",
         help: "",
+        verb: "",
     },
 ];
 
@@ -280,10 +320,58 @@ fn replace_word(line: &str, from: usize, words: &[&str], with: &str) -> Option<F
     None
 }
 
+/// A range sign with a number on both sides; a minus there is one too.
+fn between_numbers(line: &str, signs: &[&str]) -> Option<Found> {
+    let code = split_comment(line).0;
+    let (at, sign) = signs.iter().find_map(|sign| {
+        // The words on both sides are numbers through and through: `e-4` is an exponent, `Qwen3-4B` a name.
+        let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit()) && number(word.trim_end_matches('%')).is_ok();
+        let found = code.match_indices(sign).find(|(at, _)| {
+            let before = code.get(..*at).unwrap_or("").split_whitespace().next_back().unwrap_or("");
+            let after = code.get(at + sign.len()..).unwrap_or("").split_whitespace().next().unwrap_or("");
+            is_number(before) && is_number(after)
+        });
+        found.map(|(at, _)| (at, *sign))
+    })?;
+    let (before, after) = (code.get(..at)?, code.get(at + sign.len()..)?);
+    Some((Span::new(at, at + sign.len()), Some(tidy(&format!("{before} to {after}")))))
+}
+
+/// `while Q above v` is `until Q below v`.
+fn as_long_as(line: &str, from: usize) -> Option<Found> {
+    let (span, fixed) = replace_word(line, from, &["while"], "until")?;
+    Some((span, fixed.map(|fixed| fixed.split(' ').map(other_side).collect::<Vec<&str>>().join(" "))))
+}
+
+fn other_side(word: &str) -> &str {
+    match word {
+        "below" => "above",
+        "above" => "below",
+        same => same,
+    }
+}
+
+/// `max lora.rank 16 for method lora`: the condition stands before the line.
+fn condition_behind(line: &str, from: usize) -> Option<Found> {
+    let (span, _) = replace_word(line, from, &["when", "if", "where"], "for")
+        .or_else(|| replace_word(line, from.max("for".len()), &["for"], "for"))?;
+    let code = split_comment(line).0;
+    let (before, after) = (code.get(..span.start)?.trim(), code.get(span.end..)?.trim());
+    let fixed = if before.is_empty() { format!("for {after}") } else { format!("for {after} {{ {before} }}") };
+    Some((span, Some(fixed)))
+}
+
 fn full_width(line: &str, _: usize) -> Option<Found> {
     let first = line.char_indices().find(|(_, c)| is_full_width(*c))?;
-    let fixed: String = line.chars().map(half_width).collect();
-    Some((Span::new(first.0, first.0 + first.1.len_utf8()), Some(fixed)))
+    let mut fixed = String::with_capacity(line.len());
+    for c in line.chars() {
+        fixed.push(half_width(c));
+        // The full-width comma brings its own blank.
+        if matches!(c, '，' | '、') {
+            fixed.push(' ');
+        }
+    }
+    Some((Span::new(first.0, first.0 + first.1.len_utf8()), Some(tidy(&fixed))))
 }
 
 /// Full-width forms, and the quotes and stops that a Chinese keyboard types.
@@ -391,10 +479,14 @@ fn unexpected(source: SourceId, text: &str, whole: Span, junk: Span, rest: &str,
     let starter = words_of(line).next().map_or("", |(_, word)| word);
     if !STARTERS.contains(&starter) {
         let word_end = rest.find(char::is_whitespace).unwrap_or(rest.len()).max(1);
+        let limit = accepted(&format!("max {}", split_comment(line).0)).filter(|_| line.contains(char::is_whitespace));
         let verbs = if at_top { one_of(STARTERS) } else { one_of(&["max", "min", "range", "allow", "require", "advise"]) };
-        return Diagnostic::new(Code::Syntax, "no statement begins here")
-            .at(place(clip(text, junk.start, junk.start + word_end)), "not understood")
-            .help(format!("a statement begins with {verbs}"));
+        let finding = Diagnostic::new(Code::Syntax, "no statement begins here")
+            .at(place(clip(text, junk.start, junk.start + word_end)), "not understood");
+        return match limit {
+            Some(limit) => finding.help("say `max` or `min`").instead(limit),
+            None => finding.help(format!("a statement begins with {verbs}")),
+        };
     }
     let code = split_comment(line).0;
     let (at, wanted) = match RiskParser::parse(Rule::alone, code) {
@@ -448,10 +540,16 @@ fn repaired(before: &str, found: &str, after: &str) -> Option<String> {
         "times" => Some("1 times"),
         _ => None,
     });
+    let start = before.rfind(char::is_whitespace).map_or(0, |blank| blank + 1);
+    let (head, glued) = before.split_at_checked(start).unwrap_or((before, ""));
+    let quoted = [format!("{head}\"{glued}{found}\"{rest}")];
+    // `stage sft | method lora` goes on with another fact.
+    let other_fact = before.rfind('|').map(|bar| format!("{},{} {found}{rest}", before.get(..bar).unwrap_or("").trim_end(), before.get(bar + 1..).unwrap_or("").trim_end()));
     let joined = [",", "|", "to"].into_iter().map(|joint| format!("{}{joint} {found}{rest}", spaced(before, joint)));
+    let after_swaps = other_fact.into_iter().chain(joined).chain(quoted);
     swaps
         .map(|swap| format!("{}{swap}{rest}", spaced(before, swap)))
-        .chain(joined)
+        .chain(after_swaps)
         .find_map(|line| accepted(&line))
 }
 

@@ -4,6 +4,13 @@
 //! A B A B, so that a machine that slows down slows both. `FTRISK_REGORUS` may name a command that judges an equivalent
 //! Rego rule; it is timed beside them.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a bench prints, and stops where something is missing"
+)]
+
 use std::hint::black_box;
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -86,7 +86,7 @@ max lora.rnak 16
 max learning_rate <= 2e-4
 max drift.total 0.05 on general
 max diversity.entropy 4 nats
-max epochs 3 while confidence.entropy below 80% of base
+max epochs 3 while confidence.entropy above 80% of base
 range batch.effective 4..128
 max updates 1k
 max drift.total 0.1 nats on general else scale 5 times then stop
@@ -96,7 +96,7 @@ max lora.alpha 32 // twice the rank
 "#;
     // Each mistaken line with what is offered instead of it, whole or in part.
     let offered = [
-        (1, "for stage sft, method lora | qlora"),
+        (1, "policy \"twelve\" for stage sft, method lora | qlora"),
         (4, "max lora.rank 16"),
         (5, "max learning_rate 2e-4"),
         (6, "max drift.total 0.05 nats on general"),
@@ -271,7 +271,7 @@ fn bad_run_files_get_a_clear_error() {
 
 #[test]
 fn bad_policies_get_a_clear_error() {
-    let cases: [(&str, Vec<u8>, &str); 9] = [
+    let cases: [(&str, Vec<u8>, &str); 12] = [
         ("empty", Vec::new(), "error[empty-policy]"),
         ("only a header", b"policy \"p\"\n".to_vec(), "error[empty-policy]"),
         ("not UTF-8", b"policy \"p\"\nmax epochs \xff3\n".to_vec(), "error[not-text]"),
@@ -280,6 +280,9 @@ fn bad_policies_get_a_clear_error() {
         ("ten megabytes", b"max epochs 3\n".repeat(800_000), "error[too-large]"),
         ("nested braces", "{".repeat(100_000).into_bytes(), "error[syntax]"),
         ("nested blocks", "for stage sft {\n".repeat(50_000).into_bytes(), "error[scope]"),
+        ("a million dots", format!("policy \"p\"\nmax epochs 5{}\n", ".".repeat(1_000_000)).into_bytes(), "error[number]"),
+        ("a name of a megabyte", format!("policy \"p\"\nmax {} 3\n", "a".repeat(1_000_000)).into_bytes(), "error[unknown-name]"),
+        ("a text of a megabyte", format!("policy \"p\"\nallow model \"{}\n", "a".repeat(1_000_000)).into_bytes(), "error[syntax]"),
         ("a hidden character", "policy \"p\"\nmax epochs 3 # \u{202e}\n".as_bytes().to_vec(), "error[hidden-text]"),
     ];
     for (name, text, code) in cases {

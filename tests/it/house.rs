@@ -119,11 +119,12 @@ fn violations<'t>(files: impl IntoIterator<Item = (&'t str, &'t str)>) -> Vec<St
         files.into_iter().map(|(path, text)| (path, text, code(path, text))).collect();
     let test_modules: BTreeSet<Vec<String>> =
         files.iter().flat_map(|(_, _, code)| code.test_children.iter().cloned()).collect();
+    let is_test = |module: &[String]| (1..=module.len()).any(|depth| test_modules.contains(&module[..depth]));
     let mut house: BTreeMap<Vec<String>, (String, Code)> = BTreeMap::new();
     let mut lifts = Vec::new();
     for (path, text, code) in files {
         plain(path, text, &code, &mut found);
-        let Some(inside) = path.strip_prefix("src/").filter(|_| !test_modules.contains(&code.module)) else {
+        let Some(inside) = path.strip_prefix("src/").filter(|_| !is_test(&code.module)) else {
             continue;
         };
         doors(inside, &code, &mut found);

@@ -192,6 +192,7 @@ fn a_file_of_tests_is_a_test_only_when_it_is_declared_as_one() {
     let found = violations(tree.iter().map(|(path, text)| (*path, text.as_str())));
     assert_eq!(found, ["src/check/tests.rs:2: check → cmd is not allowed (`crate::cmd::run`)"]);
     tree[3].1 = tree[3].1.replace("mod tests;", "#[cfg(test)]\nmod tests;");
+    tree.push(("src/check/tests/deep.rs", "//! Tests.\nuse crate::cmd::run;\n".to_owned()));
     assert_eq!(violations(tree.iter().map(|(path, text)| (*path, text.as_str()))), Vec::<String>::new());
 }
 
