@@ -486,7 +486,7 @@ fn words_are_told_with_their_origin() {
 #[test]
 fn every_fact_is_told() {
     for read in [lora(""), full(""), lora("learning_rate: ${X}\n")] {
-        for input in Input::ALL {
+        for input in Input::ALL.iter().filter(|input| **input != Input::AlphaPerRank) {
             assert!(read.facts().number(*input).is_some(), "{input:?}");
         }
         for category in crate::quantity::CATEGORIES {
