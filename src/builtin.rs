@@ -73,7 +73,10 @@ mod tests {
     #[test]
     fn the_hashes_are_those_of_the_probes() {
         for probe in super::PROBES {
-            let digest: String = Sha256::digest(probe.bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest: String = Sha256::digest(probe.bytes)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             assert_eq!(digest, probe.sha256, "{}", probe.name);
         }
     }

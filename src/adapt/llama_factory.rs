@@ -13,8 +13,8 @@ use super::table::{Ask, Dialect, Null, Row, row};
 use super::{Launch, launch, quantized, refusals};
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::facts::Input::{
-    Accumulation, Alpha, AlphaPerRank, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSamples, ModelParallel,
-    PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength, WeightDecay,
+    Accumulation, Alpha, AlphaPerRank, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSamples,
+    ModelParallel, PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength, WeightDecay,
 };
 use crate::facts::{Origin, Words};
 use crate::quantity::{Category, Interval};

@@ -91,7 +91,8 @@ fn stage(run: &mut Run<'_>, launch: Launch) {
         Some(_) => (one(launch.stage), Origin::Flag("--stage")),
         None => {
             let why = "in v1 the command says what is taught, and the run file does not";
-            let supply = "say --stage sft, dpo or rm, as the command `llamafactory-cli sft`, `dpo` or `rm` will have it";
+            let supply =
+                "say --stage sft, dpo or rm, as the command `llamafactory-cli sft`, `dpo` or `rm` will have it";
             (Words::Unknown, unknown(why, supply, None))
         }
     };

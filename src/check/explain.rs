@@ -33,7 +33,10 @@ impl Case<'_> {
         if !undecided.is_empty() {
             return self.open_scope(finding, why, undecided);
         }
-        let how = format!("put the line into a block for the runs that have it: `{}`", block_for(name));
+        let how = format!(
+            "put the line into a block for the runs that have it: `{}`",
+            block_for(name)
+        );
         let condition = Condition {
             fact: name.to_owned(),
             within: None,
@@ -59,8 +62,10 @@ impl Case<'_> {
             Answer::Mixed => Answer::Mixed,
         };
         let missing = missing_of(self.facts, scope::inputs(undecided, self.facts).into_iter());
-        let mut conditions: Vec<Condition> =
-            missing.iter().map(|input| self.condition(*input, &missing, &outside)).collect();
+        let mut conditions: Vec<Condition> = missing
+            .iter()
+            .map(|input| self.condition(*input, &missing, &outside))
+            .collect();
         conditions.extend(self.words_that_decide(undecided));
         let asked: Vec<String> = undecided.iter().map(scope::asked).collect();
         let mut finding = finding.note(format!(
@@ -73,7 +78,10 @@ impl Case<'_> {
                 finding = finding.note(format!("within for {} {within}", condition.fact));
             }
         }
-        let ways: Vec<&str> = conditions.iter().map(|condition| condition.supply.how.as_str()).collect();
+        let ways: Vec<&str> = conditions
+            .iter()
+            .map(|condition| condition.supply.how.as_str())
+            .collect();
         let finding = finding.help(ways.join(", or "));
         let because = format!("{is}; not known whether the line is in force ({})", asked.join(", "));
         (Verdict::Open { because, conditions }, Some(finding))
@@ -116,7 +124,11 @@ impl Case<'_> {
             _ => format!("say what {} is", self.facts.called(input)),
         };
         let shown: Vec<String> = runs.iter().take(6).map(|run| show::set(input.domain(), *run)).collect();
-        let more = if runs.len() > 6 { format!(" and {} more ranges", runs.len() - 6) } else { String::new() };
+        let more = if runs.len() > 6 {
+            format!(" and {} more ranges", runs.len() - 6)
+        } else {
+            String::new()
+        };
         Condition {
             fact: self.facts.called(input).to_owned(),
             within: (!runs.is_empty()).then(|| format!("{}{more}", shown.join(", "))),
@@ -125,7 +137,14 @@ impl Case<'_> {
     }
 
     /// The headline, both excerpts and the derivation.
-    pub(super) fn about_number(&self, line: &Line, limit: &Limit, derived: &Derived, is: &str, code: Code) -> Diagnostic {
+    pub(super) fn about_number(
+        &self,
+        line: &Line,
+        limit: &Limit,
+        derived: &Derived,
+        is: &str,
+        code: Code,
+    ) -> Diagnostic {
         let name = limit.quantity.name();
         let mut finding = Diagnostic::new(code, format!("{name} is {is}; {} is asked", limit.asked())).about(name);
         let inputs = used(derived);
@@ -137,15 +156,28 @@ impl Case<'_> {
             match &fact.origin {
                 Origin::Given(place) => {
                     let over = single && code == Code::Over;
-                    let text = if over { self.against(limit, derived) } else { String::new() };
+                    let text = if over {
+                        self.against(limit, derived)
+                    } else {
+                        String::new()
+                    };
                     finding = finding.at(*place, text);
                 }
                 // One place may leave several facts open; it is drawn once.
-                Origin::Unknown { place: Some(place), .. } if finding.labels.iter().any(|label| label.place == *place) => {}
-                Origin::Unknown { why, place: Some(place), .. } => finding = finding.at(*place, why.clone()),
-                Origin::Unknown { why, place: None, .. } => finding = finding.note(format!("{} is not known: {why}", self.facts.called(*input))),
+                Origin::Unknown { place: Some(place), .. }
+                    if finding.labels.iter().any(|label| label.place == *place) => {}
+                Origin::Unknown {
+                    why,
+                    place: Some(place),
+                    ..
+                } => finding = finding.at(*place, why.clone()),
+                Origin::Unknown { why, place: None, .. } => {
+                    finding = finding.note(format!("{} is not known: {why}", self.facts.called(*input)))
+                }
                 Origin::Default { rule } => {
-                    let shown = fact.values.map_or(rule.clone(), |values| format!("{rule}, {}", set(input.domain(), values)));
+                    let shown = fact.values.map_or(rule.clone(), |values| {
+                        format!("{rule}, {}", set(input.domain(), values))
+                    });
                     finding = with_default(finding, input.name(), &fact.key, &Origin::Default { rule: shown });
                 }
                 Origin::Flag(_) | Origin::Assumed(_) => {}
@@ -193,7 +225,11 @@ impl Case<'_> {
             .map(|part| match part {
                 Part::Of(input) => self.facts.values(*input).map_or("?".to_owned(), |values| {
                     let shown = set(input.domain(), values);
-                    if values.is_point() || by.len() == 1 { shown } else { format!("({shown})") }
+                    if values.is_point() || by.len() == 1 {
+                        shown
+                    } else {
+                        format!("({shown})")
+                    }
                 }),
                 Part::Text(text) => (*text).to_owned(),
             })
@@ -201,15 +237,24 @@ impl Case<'_> {
         let assumed: Vec<String> = used(derived)
             .iter()
             .filter_map(|input| match self.facts.number(*input).map(|fact| &fact.origin) {
-                Some(Origin::Assumed(place)) => {
-                    Some(format!("{} assumed, {}", self.facts.called(*input), self.sources.locate(*place)))
-                }
+                Some(Origin::Assumed(place)) => Some(format!(
+                    "{} assumed, {}",
+                    self.facts.called(*input),
+                    self.sources.locate(*place)
+                )),
                 Some(Origin::Flag(flag)) => Some(format!("{} by {flag}", self.facts.called(*input))),
                 _ => None,
             })
             .collect();
-        let assumed = if assumed.is_empty() { String::new() } else { format!(" ({})", assumed.join("; ")) };
-        Some(format!("{} = {names} = {numbers} = {is}{assumed}", limit.quantity.name()))
+        let assumed = if assumed.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", assumed.join("; "))
+        };
+        Some(format!(
+            "{} = {names} = {numbers} = {is}{assumed}",
+            limit.quantity.name()
+        ))
     }
 
     /// The nearest value of each key that would pass, as the next step.
@@ -229,21 +274,28 @@ impl Case<'_> {
         derived: &Derived,
         conditions: &[Condition],
     ) -> Diagnostic {
-        let mut ways: Vec<&str> = conditions.iter().map(|condition| condition.supply.how.as_str()).collect();
+        let mut ways: Vec<&str> = conditions
+            .iter()
+            .map(|condition| condition.supply.how.as_str())
+            .collect();
         ways.dedup();
         // Where one fact can settle it, any of them may; where none can, it takes all.
         let any = conditions.iter().any(|condition| condition.within.is_some());
         let supply = ways.join(if any { ", or " } else { ", and " });
         let missing = missing_of(self.facts, derived.inputs());
         let whatever: Vec<&str> = missing.iter().map(|input| self.facts.called(*input)).collect();
-        let all_assumed = missing
-            .iter()
-            .all(|input| matches!(self.facts.number(*input).map(|fact| &fact.origin), Some(Origin::Assumed(_))));
+        let all_assumed = missing.iter().all(|input| {
+            matches!(
+                self.facts.number(*input).map(|fact| &fact.origin),
+                Some(Origin::Assumed(_))
+            )
+        });
         let assumed = if all_assumed { " assumed" } else { "" };
         match self.repairs(limit, derived).first() {
-            Some(repair) if !whatever.is_empty() => {
-                finding.help(format!("{supply}; or {repair}: it passes for every {}{assumed}", whatever.join(" and ")))
-            }
+            Some(repair) if !whatever.is_empty() => finding.help(format!(
+                "{supply}; or {repair}: it passes for every {}{assumed}",
+                whatever.join(" and ")
+            )),
             _ => finding.help(supply),
         }
     }

@@ -58,7 +58,11 @@ pub fn judge(policy: &Policy, facts: &Facts, sources: &Sources, strict: bool) ->
         lines,
         findings,
         // Nobody judged the run, so nothing was assumed about it.
-        premises: if coverage == Coverage::NotCovered { Vec::new() } else { premises },
+        premises: if coverage == Coverage::NotCovered {
+            Vec::new()
+        } else {
+            premises
+        },
         coverage,
         launcher: facts.launcher,
     }
@@ -106,7 +110,10 @@ fn under_premises(
                 }
                 let used = if fact.is_known() {
                     let shown = show::set(input.domain(), values);
-                    format!("{name} {shown}, inside the {assumed} assumed ({})", sources.locate(assume.place))
+                    format!(
+                        "{name} {shown}, inside the {assumed} assumed ({})",
+                        sources.locate(assume.place)
+                    )
                 } else {
                     format!("{name} {assumed} assumed ({})", sources.locate(assume.place))
                 };
@@ -114,8 +121,8 @@ fn under_premises(
             }
             None => {
                 let shown = show::set(input.domain(), values);
-                let mut finding = Diagnostic::new(Code::Over, format!("{name} is {shown}; {assumed} is assumed"))
-                    .about(name);
+                let mut finding =
+                    Diagnostic::new(Code::Over, format!("{name} is {shown}; {assumed} is assumed")).about(name);
                 if let Origin::Given(place) = fact.origin {
                     finding = finding.at(place, "outside of the premise");
                 }
@@ -129,7 +136,9 @@ fn under_premises(
                 findings.push(
                     finding
                         .at(assume.place, "the policy was written for launches inside this")
-                        .help(format!("launch with {name} {assumed}, or have the policy's owners widen the premise")),
+                        .help(format!(
+                            "launch with {name} {assumed}, or have the policy's owners widen the premise"
+                        )),
                 );
             }
         }

@@ -32,7 +32,10 @@ impl Case<'_> {
                 Derived::Values { values, .. } => {
                     if let Some(max) = limit.max.as_ref().filter(|max| values.hi() <= max.value.get()) {
                         let rank = show::value(Quantity::LoraRank, values, Some(limit));
-                        let because = format!("proved: it never exceeds the nominal rank, {rank}, and {} is allowed", max.shown);
+                        let because = format!(
+                            "proved: it never exceeds the nominal rank, {rank}, and {} is allowed",
+                            max.shown
+                        );
                         return (Verdict::Within { because }, None);
                     }
                 }
@@ -43,7 +46,9 @@ impl Case<'_> {
         let on = probe.map_or(String::new(), |probe| format!(" on {}", probe.name));
         let moment = limit.quantity.row().moment;
         let at_updates = moment == Moment::Update
-            || (moment == Moment::UpdateOrEvaluation && limit.confidence.is_none() && self.is_read_at_updates(limit.probe));
+            || (moment == Moment::UpdateOrEvaluation
+                && limit.confidence.is_none()
+                && self.is_read_at_updates(limit.probe));
         let when = match probe {
             _ if at_updates => "at every update".to_owned(),
             Some(probe) => format!("every {} updates", probe.every),
@@ -85,7 +90,11 @@ impl Case<'_> {
                     within: None,
                     supply: Supply { how: why.clone() },
                 };
-                let mut finding = Diagnostic::new(Code::Open, format!("{name} cannot be derived; {} is asked", limit.asked())).about(name);
+                let mut finding = Diagnostic::new(
+                    Code::Open,
+                    format!("{name} cannot be derived; {} is asked", limit.asked()),
+                )
+                .about(name);
                 if let Some(Origin::Given(place)) = self.facts.word(Category::Scheduler).map(|fact| &fact.origin) {
                     finding = finding.at(*place, "");
                 }
@@ -105,7 +114,14 @@ impl Case<'_> {
         let alone = |facts: &Facts| region(limit.quantity, accepts, facts);
         let is = show::value(limit.quantity, values, Some(limit));
         match decide(self.facts, &missing, &alone) {
-            Answer::Within => return (Verdict::Within { because: format!("{is}; {} is asked", limit.asked()) }, None),
+            Answer::Within => {
+                return (
+                    Verdict::Within {
+                        because: format!("{is}; {} is asked", limit.asked()),
+                    },
+                    None,
+                );
+            }
             Answer::Over if undecided.is_empty() => {
                 let finding = self.about_number(line, limit, &derived, &is, Code::Over);
                 let finding = self.with_repair(finding, limit, &derived);
@@ -124,7 +140,12 @@ impl Case<'_> {
         missing.sort_unstable();
         missing.dedup();
         if decide(self.facts, &missing, &scoped) == Answer::Within {
-            return (Verdict::Within { because: format!("{is}; {} is asked", limit.asked()) }, None);
+            return (
+                Verdict::Within {
+                    because: format!("{is}; {} is asked", limit.asked()),
+                },
+                None,
+            );
         }
         let mut conditions: Vec<Condition> = missing
             .iter()
@@ -146,7 +167,13 @@ impl Case<'_> {
             });
         }
         let finding = self.with_ways(finding, limit, &derived, &conditions);
-        (Verdict::Open { because: is, conditions }, Some(finding))
+        (
+            Verdict::Open {
+                because: is,
+                conditions,
+            },
+            Some(finding),
+        )
     }
 }
 

@@ -21,7 +21,11 @@ impl Case<'_> {
                 Answer::Within => {}
                 Answer::Over => {
                     return InForce::No {
-                        because: format!("only for {}; this run is {}", asked(selector), had(selector, self.facts)),
+                        because: format!(
+                            "only for {}; this run is {}",
+                            asked(selector),
+                            had(selector, self.facts)
+                        ),
                     };
                 }
                 Answer::Mixed => in_force = InForce::Unknown,
@@ -138,10 +142,12 @@ pub(super) fn holds(selector: &Selector, facts: &Facts) -> Answer {
 
 /// Whether every selector holds, one does not, or that is not known.
 pub(super) fn all_hold(selectors: &[Selector], facts: &Facts) -> Answer {
-    selectors.iter().fold(Answer::Within, |so_far, selector| match (so_far, holds(selector, facts)) {
-        (Answer::Over, _) | (_, Answer::Over) => Answer::Over,
-        (Answer::Mixed, _) | (_, Answer::Mixed) => Answer::Mixed,
-        _ => Answer::Within,
+    selectors.iter().fold(Answer::Within, |so_far, selector| {
+        match (so_far, holds(selector, facts)) {
+            (Answer::Over, _) | (_, Answer::Over) => Answer::Over,
+            (Answer::Mixed, _) | (_, Answer::Mixed) => Answer::Mixed,
+            _ => Answer::Within,
+        }
     })
 }
 
@@ -181,7 +187,13 @@ pub(super) fn asked(selector: &Selector) -> String {
 pub(super) fn choices(patterns: &[Pattern]) -> String {
     let words: Vec<String> = patterns
         .iter()
-        .map(|pattern| if pattern.glob { format!("{:?}", pattern.text) } else { pattern.text.clone() })
+        .map(|pattern| {
+            if pattern.glob {
+                format!("{:?}", pattern.text)
+            } else {
+                pattern.text.clone()
+            }
+        })
         .collect();
     words.join(" | ")
 }

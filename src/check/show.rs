@@ -45,7 +45,11 @@ pub(super) fn value(quantity: Quantity, values: Interval, limit: Option<&Limit>)
         let shown = Finite::decimal(number * scale);
         let bound = bounds.map_or(shown, |bound| Finite::decimal(bound * scale));
         // Counts are exact.
-        if shown.fract() == 0.0 { Finite::shortest(shown) } else { Finite::beside(shown, bound) }
+        if shown.fract() == 0.0 {
+            Finite::shortest(shown)
+        } else {
+            Finite::beside(shown, bound)
+        }
     };
     let text = shown_set(values, quantity.row().domain.integer, show);
     if percent { Unit::Percent.show(&text) } else { text }

@@ -40,12 +40,7 @@ pub fn decide(facts: &Facts, missing: &[Missing], question: Question<'_>) -> Ans
 
 /// The values of `input` for which the answer is `Within` whatever the other missing inputs are, as maximal runs in
 /// rising order; `None` when the search was given up.
-pub fn suffices(
-    facts: &Facts,
-    input: Input,
-    others: &[Missing],
-    question: Question<'_>,
-) -> Option<Vec<Interval>> {
+pub fn suffices(facts: &Facts, input: Input, others: &[Missing], question: Question<'_>) -> Option<Vec<Interval>> {
     let whole = facts.values(input)?;
     let mut search = Search {
         facts: facts.clone(),
@@ -115,13 +110,7 @@ impl Search<'_> {
         (answer != Answer::Mixed).then_some(answer)
     }
 
-    fn collect(
-        &mut self,
-        input: Input,
-        cell: Interval,
-        others: &[Missing],
-        found: &mut Vec<Interval>,
-    ) -> Option<()> {
+    fn collect(&mut self, input: Input, cell: Interval, others: &[Missing], found: &mut Vec<Interval>) -> Option<()> {
         self.facts.narrow(input, cell);
         self.cells += 1;
         if self.cells > MOST_CELLS {
@@ -169,10 +158,7 @@ fn halves(input: Input, cell: Interval) -> Option<(Interval, Interval)> {
         let middle = lo + (hi - lo) / 2;
         (f64::from_bits(middle), f64::from_bits(middle + 1))
     };
-    Some((
-        Interval::new(cell.lo(), left)?,
-        Interval::new(right, cell.hi())?,
-    ))
+    Some((Interval::new(cell.lo(), left)?, Interval::new(right, cell.hi())?))
 }
 
 /// Neighbouring cells as one.
@@ -213,18 +199,15 @@ pub(super) fn missing_of(facts: &Facts, inputs: impl Iterator<Item = Input>) -> 
 /// inside.
 pub(super) fn nearest(runs: &[Interval], current: Finite) -> Option<Finite> {
     let distance = |value: f64| (value - current.get()).abs();
-    let run = runs
-        .iter()
-        .min_by(|a, b| {
-            let near = |run: &Interval| distance(current.get().clamp(run.lo(), run.hi()));
-            near(a).total_cmp(&near(b))
-        })?;
+    let run = runs.iter().min_by(|a, b| {
+        let near = |run: &Interval| distance(current.get().clamp(run.lo(), run.hi()));
+        near(a).total_cmp(&near(b))
+    })?;
     let end = current.get().clamp(run.lo(), run.hi());
     let whole = Some(end.trunc()).filter(|whole| *whole >= 1.0);
     whole
         .into_iter()
-        .chain((1..17)
-        .filter_map(|digits| format!("{end:.digits$e}").parse::<f64>().ok()))
+        .chain((1..17).filter_map(|digits| format!("{end:.digits$e}").parse::<f64>().ok()))
         .chain([end])
         .find(|short| run.lo() <= *short && *short <= run.hi())
         .and_then(Finite::new)

@@ -32,7 +32,11 @@ impl Case<'_> {
             return (Verdict::Within { because }, None);
         }
         let is = refused.join(", ");
-        let verb = if category.row().kind == CategoryKind::Set { "has" } else { "is" };
+        let verb = if category.row().kind == CategoryKind::Set {
+            "has"
+        } else {
+            "is"
+        };
         let message = format!("{} {verb} {is}; {asked} is allowed", category.name());
         self.word_over(line, category, is, message, undecided)
     }
@@ -156,7 +160,11 @@ impl Case<'_> {
 fn place_word(finding: Diagnostic, name: &str, fact: &WordFact) -> Diagnostic {
     match &fact.origin {
         Origin::Given(place) => finding.at(*place, ""),
-        Origin::Unknown { why, place: Some(place), .. } => finding.at(*place, why.clone()),
+        Origin::Unknown {
+            why,
+            place: Some(place),
+            ..
+        } => finding.at(*place, why.clone()),
         Origin::Unknown { why, place: None, .. } => finding.note(why.clone()),
         origin => show::with_default(finding, name, &fact.key, origin),
     }

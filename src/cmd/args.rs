@@ -71,7 +71,9 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 every limit within or later, 1 at least one over, 2 nothing over but something open or wrong, 3 ftrisk failed.")]
+#[command(
+    after_help = "Exit codes: 0 every limit within or later, 1 at least one over, 2 nothing over but something open or wrong, 3 ftrisk failed."
+)]
 pub(super) struct CheckArgs {
     /// A .riskpolicy file, or builtin:NAME
     pub(super) policy: String,

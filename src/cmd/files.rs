@@ -25,9 +25,14 @@ pub(super) fn policy(name: &str, sources: &mut Sources) -> Read<SourceId> {
             None => {
                 let names = builtin::POLICIES.iter().map(|policy| policy.name);
                 let short = name.trim_start_matches(builtin::PREFIX);
-                let finding = Diagnostic::new(Code::CannotRead, format!("no policy inside the binary is called `{short}`"));
+                let finding = Diagnostic::new(
+                    Code::CannotRead,
+                    format!("no policy inside the binary is called `{short}`"),
+                );
                 Err(Box::new(match closest(short, names) {
-                    Some(near) => finding.help("did you mean").instead(format!("{}{near}", builtin::PREFIX)),
+                    Some(near) => finding
+                        .help("did you mean")
+                        .instead(format!("{}{near}", builtin::PREFIX)),
                     None => finding.help("`ftrisk policy list` names them"),
                 }))
             }
@@ -82,9 +87,12 @@ fn text(path: &Path, most: usize, what: &str, sources: &mut Sources) -> Read<Sou
                 span: Span::new(span.start.min(at), at),
             };
             Err(Box::new(
-                Diagnostic::new(Code::NotText, format!("{name} is not UTF-8: byte {at}, on line {line}, begins no character"))
-                    .at(place, "text up to here")
-                    .help("save it as UTF-8"),
+                Diagnostic::new(
+                    Code::NotText,
+                    format!("{name} is not UTF-8: byte {at}, on line {line}, begins no character"),
+                )
+                .at(place, "text up to here")
+                .help("save it as UTF-8"),
             ))
         }
     }
@@ -149,10 +157,16 @@ pub(super) fn digest(path: &str, policy_file: &str) -> Read<Option<String>> {
         return match builtin::probe(path) {
             Some(probe) => Ok(Some(probe.sha256.to_owned())),
             None => {
-                let names: Vec<String> = builtin::PROBES.iter().map(|probe| format!("`{}{}`", builtin::PREFIX, probe.name)).collect();
+                let names: Vec<String> = builtin::PROBES
+                    .iter()
+                    .map(|probe| format!("`{}{}`", builtin::PREFIX, probe.name))
+                    .collect();
                 Err(Box::new(
-                    Diagnostic::new(Code::CannotRead, format!("no probe inside the binary is called `{path}`"))
-                        .help(format!("there are {}", crate::diag::one_of(&names))),
+                    Diagnostic::new(
+                        Code::CannotRead,
+                        format!("no probe inside the binary is called `{path}`"),
+                    )
+                    .help(format!("there are {}", crate::diag::one_of(&names))),
                 ))
             }
         };
@@ -178,11 +192,19 @@ pub(super) fn digest(path: &str, policy_file: &str) -> Read<Option<String>> {
         return Err(Box::new(finding.help("name the JSONL file")));
     }
     if size.len() > MOST_PROBE_BYTES {
-        let finding = Diagnostic::new(Code::TooLarge, format!("{path} is larger than {MOST_PROBE_BYTES} bytes"));
-        return Err(Box::new(finding.help("a probe is measured whole at every evaluation: choose a part of it")));
+        let finding = Diagnostic::new(
+            Code::TooLarge,
+            format!("{path} is larger than {MOST_PROBE_BYTES} bytes"),
+        );
+        return Err(Box::new(
+            finding.help("a probe is measured whole at every evaluation: choose a part of it"),
+        ));
     }
     let mut bytes = Vec::new();
-    opened.take(MOST_PROBE_BYTES).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
+    opened
+        .take(MOST_PROBE_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(|error| cannot(&error))?;
     Ok(Some(hex(&bytes)))
 }
 
@@ -192,11 +214,20 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Whether a file lies in the policy's root: the nearest folder above it with `.git`, else the policy's own folder.
 fn is_inside(file: &Path, folder: &Path) -> bool {
-    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let here = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
     let folder = here.canonicalize().unwrap_or_else(|_| here.to_owned());
-    let root = folder.ancestors().find(|above| above.join(".git").exists()).unwrap_or(&folder);
+    let root = folder
+        .ancestors()
+        .find(|above| above.join(".git").exists())
+        .unwrap_or(&folder);
     // What does not exist has no links to follow; its dots are resolved as written.
-    let file = file.canonicalize().unwrap_or_else(|_| resolved(&folder.join(file.strip_prefix(here).unwrap_or(file))));
+    let file = file
+        .canonicalize()
+        .unwrap_or_else(|_| resolved(&folder.join(file.strip_prefix(here).unwrap_or(file))));
     file.starts_with(root)
 }
 

@@ -22,7 +22,13 @@ pub(super) fn run(args: &PinArgs, color: Color) -> Outcome {
     let source = match files::policy(&name, &mut sources) {
         Ok(source) if name.starts_with(crate::builtin::PREFIX) => {
             let finding = Diagnostic::new(Code::CannotRead, "a policy inside the binary cannot be changed")
-                .at(Place { source, span: Span::new(0, 0) }, "")
+                .at(
+                    Place {
+                        source,
+                        span: Span::new(0, 0),
+                    },
+                    "",
+                )
                 .help("print it into a file first: `ftrisk policy show NAME > my.riskpolicy`");
             return report(&[finding], &sources, color);
         }
@@ -59,9 +65,12 @@ pub(super) fn run(args: &PinArgs, color: Color) -> Outcome {
             }
             Ok(None) => findings.insert(
                 0,
-                Diagnostic::new(Code::CannotRead, format!("there is no file {} to pin", pinned.path.value))
-                    .at(place, "named here")
-                    .help("paths are relative to the policy's folder"),
+                Diagnostic::new(
+                    Code::CannotRead,
+                    format!("there is no file {} to pin", pinned.path.value),
+                )
+                .at(place, "named here")
+                .help("paths are relative to the policy's folder"),
             ),
             Err(finding) => findings.insert(0, finding.at(place, "named here")),
         }
@@ -89,7 +98,9 @@ fn pins(file: &syntax::File) -> Vec<Pinned> {
         })
         .map(|(path, pin)| Pinned {
             path: path.clone(),
-            hash: pin.as_ref().map_or(Span::new(path.span.end, path.span.end), |pin| pin.span),
+            hash: pin
+                .as_ref()
+                .map_or(Span::new(path.span.end, path.span.end), |pin| pin.span),
             written: pin.as_ref().map(|pin| pin.value.clone()),
         })
         .collect()

@@ -10,7 +10,12 @@ pub(super) fn run(args: &PolicyArgs) -> Outcome {
         PolicyCommand::List => {
             let mut out = String::new();
             for policy in builtin::POLICIES {
-                out.push_str(&format!("{}{:14} {}\n", builtin::PREFIX, policy.name, purpose(policy.text)));
+                out.push_str(&format!(
+                    "{}{:14} {}\n",
+                    builtin::PREFIX,
+                    policy.name,
+                    purpose(policy.text)
+                ));
             }
             terminal::print(&out).map(|()| 0)
         }

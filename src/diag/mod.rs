@@ -159,7 +159,10 @@ fn readable(text: String) -> String {
     if text.len() <= MOST_READABLE {
         return text;
     }
-    let end = (0..=MOST_READABLE).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let end = (0..=MOST_READABLE)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0);
     format!("{}…", text.get(..end).unwrap_or(""))
 }
 

@@ -7,8 +7,8 @@
 use std::fmt;
 
 use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
-    SourceCode, SourceSpan, SpanContents, ThemeCharacters, ThemeStyles,
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan,
+    SpanContents, ThemeCharacters, ThemeStyles,
 };
 
 use super::{Diagnostic, Severity};
@@ -179,8 +179,7 @@ impl SourceCode for Joined<'_> {
             return Err(MietteError::OutOfBounds);
         }
         let first = file.line(start).saturating_sub(context_before).max(1);
-        let last = (file.line(end.saturating_sub(usize::from(end > start))) + context_after)
-            .min(file.line_count());
+        let last = (file.line(end.saturating_sub(usize::from(end > start))) + context_after).min(file.line_count());
         let mut from = file.line_span(first).start;
         // With its line end, so that what would go behind the last character can be shown there.
         let mut to = file.line_span(last + 1).start.max(end);
@@ -192,11 +191,7 @@ impl SourceCode for Joined<'_> {
             from = floor(file.text(), start.saturating_sub(AROUND)).max(from);
             to = floor(file.text(), end + AROUND).min(to);
         }
-        let data = file
-            .text()
-            .as_bytes()
-            .get(from..to)
-            .ok_or(MietteError::OutOfBounds)?;
+        let data = file.text().as_bytes().get(from..to).ok_or(MietteError::OutOfBounds)?;
         // miette prints the position of the excerpt's first byte; the label's own column is what people look for.
         let column = if context_before == 0 {
             file.column(start).saturating_sub(1)

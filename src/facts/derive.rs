@@ -55,8 +55,7 @@ impl Derived {
 
 use Input::{
     Accumulation, Alpha, AlphaPerRank, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSteps,
-    ModelParallel, PerDevice, PreferenceBeta, Rank, Rows, WarmupRatio, WarmupSteps, WeightDecay,
-    WorldSize,
+    ModelParallel, PerDevice, PreferenceBeta, Rank, Rows, WarmupRatio, WarmupSteps, WeightDecay, WorldSize,
 };
 use Part::{Of, Text};
 
@@ -136,10 +135,7 @@ fn clip_norm(facts: &Facts) -> Derived {
 }
 
 /// The ends of `f` over sets in which it only rises (`true`) or only falls (`false`).
-fn monotone<const N: usize>(
-    sets: [(Interval, bool); N],
-    f: impl Fn([f64; N]) -> f64,
-) -> Option<Interval> {
+fn monotone<const N: usize>(sets: [(Interval, bool); N], f: impl Fn([f64; N]) -> f64) -> Option<Interval> {
     let least = f(sets.map(|(set, rises)| if rises { set.lo() } else { set.hi() }));
     let most = f(sets.map(|(set, rises)| if rises { set.hi() } else { set.lo() }));
     Interval::new(Finite::decimal(least), Finite::decimal(most))
@@ -152,9 +148,7 @@ fn learning_rate(facts: &Facts) -> Derived {
     match facts.values(LoraPlusRatio) {
         None => values(Some(rate), &[Of(LearningRate)]),
         Some(ratio) => values(
-            monotone([(rate, true), (ratio, true)], |[rate, ratio]| {
-                rate * ratio.max(1.0)
-            }),
+            monotone([(rate, true), (ratio, true)], |[rate, ratio]| rate * ratio.max(1.0)),
             &[
                 Of(LearningRate),
                 Text(" × "),
@@ -208,9 +202,7 @@ fn scaled_by_default(facts: &Facts, multiple: Interval, rank: Interval) -> Deriv
 }
 
 fn is_rank_stabilised(facts: &Facts) -> bool {
-    facts
-        .values(Input::RankStabilised)
-        .is_some_and(|set| set.lo() >= 1.0)
+    facts.values(Input::RankStabilised).is_some_and(|set| set.lo() >= 1.0)
 }
 
 fn update_scale(facts: &Facts) -> Derived {
@@ -228,7 +220,10 @@ fn update_scale(facts: &Facts) -> Derived {
             &[Of(LearningRate), Text(" × "), Of(AlphaPerRank)]
         };
         let sets = [(rate, true), (multiple, true), (rank, true)];
-        return values(monotone(sets, |[l, m, r]| l * m * if root { r.sqrt() } else { 1.0 }), by);
+        return values(
+            monotone(sets, |[l, m, r]| l * m * if root { r.sqrt() } else { 1.0 }),
+            by,
+        );
     }
     let sets = [(rate, true), (alpha, true), (rank, false)];
     let by: &'static [Part] = match (facts.values(LoraPlusRatio).is_some(), is_rank_stabilised(facts)) {
@@ -274,9 +269,7 @@ impl Batch {
         let copies = match shared {
             None => world,
             // Fewer devices than one copy needs cannot be launched; one copy is the least that can.
-            Some(shared) => monotone([(world, true), (shared, false)], |[w, s]| {
-                (w / s).floor().max(1.0)
-            })?,
+            Some(shared) => monotone([(world, true), (shared, false)], |[w, s]| (w / s).floor().max(1.0))?,
         };
         Some(Batch {
             per_device: facts.values(PerDevice)?,
@@ -315,13 +308,7 @@ fn batch_effective(facts: &Facts) -> Derived {
     } else {
         values(
             product,
-            &[
-                Of(PerDevice),
-                Text(" × "),
-                Of(Accumulation),
-                Text(" × "),
-                Of(WorldSize),
-            ],
+            &[Of(PerDevice), Text(" × "), Of(Accumulation), Text(" × "), Of(WorldSize)],
         )
     }
 }
@@ -331,9 +318,7 @@ fn updates_a_pass(rows: f64, [per_device, accumulation, copies]: [f64; 3], drops
     if drops_last {
         (rows / (per_device * accumulation * copies)).floor()
     } else {
-        ((rows / (per_device * copies)).ceil() / accumulation)
-            .ceil()
-            .max(1.0)
+        ((rows / (per_device * copies)).ceil() / accumulation).ceil().max(1.0)
     }
 }
 
@@ -526,8 +511,15 @@ fn samples_of_whole_batches(facts: &Facts, rows: Interval) -> Derived {
         (None, Some(epochs)) => epochs.hi().ceil() * rows.hi(),
         _ => f64::INFINITY,
     };
-    let by = if facts.values(MaxSteps).is_some() { OVER_ROWS } else { FROM_EPOCHS };
-    values(product.and_then(|p| Interval::new(p.lo().min(most), p.hi().min(most))), by)
+    let by = if facts.values(MaxSteps).is_some() {
+        OVER_ROWS
+    } else {
+        FROM_EPOCHS
+    };
+    values(
+        product.and_then(|p| Interval::new(p.lo().min(most), p.hi().min(most))),
+        by,
+    )
 }
 
 fn warmup_fraction(facts: &Facts) -> Derived {
@@ -563,10 +555,7 @@ fn warmup_fraction(facts: &Facts) -> Derived {
     plain(facts, WarmupRatio, &[Of(WarmupRatio)])
 }
 
-fn from_schedule(
-    facts: &Facts,
-    read: fn(&Schedule, peak: Interval, updates: Interval) -> Option<Interval>,
-) -> Derived {
+fn from_schedule(facts: &Facts, read: fn(&Schedule, peak: Interval, updates: Interval) -> Option<Interval>) -> Derived {
     let schedule = match Schedule::of(facts) {
         Ok(schedule) => schedule,
         Err(why) => return Derived::Unknown { why },
@@ -660,7 +649,10 @@ mod tests {
                         [f64::from(p), f64::from(a), f64::from(c)],
                         false,
                     );
-                    assert!((got - expected).abs() < 1e-9, "{rows} {steps} {p} {a} {c}: {got} {expected}");
+                    assert!(
+                        (got - expected).abs() < 1e-9,
+                        "{rows} {steps} {p} {a} {c}: {got} {expected}"
+                    );
                 }
             }
         }

@@ -47,9 +47,7 @@ impl Schedule {
                 ));
             }
         };
-        let steps = facts
-            .values(Input::WarmupSteps)
-            .filter(|steps| steps.hi() > 0.0);
+        let steps = facts.values(Input::WarmupSteps).filter(|steps| steps.hi() > 0.0);
         let warmup = match (warms, steps, facts.values(Input::WarmupRatio)) {
             (false, _, _) | (true, None, None) => Warmup::None,
             (true, Some(steps), _) => Warmup::Steps(steps),
@@ -87,12 +85,7 @@ impl Schedule {
     }
 
     /// `f` at one count of updates and one length of warmup, times the peak; `None` where either is a range.
-    fn each(
-        &self,
-        peak: Interval,
-        updates: Interval,
-        f: impl Fn(f64, f64) -> f64,
-    ) -> Option<Interval> {
+    fn each(&self, peak: Interval, updates: Interval, f: impl Fn(f64, f64) -> f64) -> Option<Interval> {
         let warmup = match self.warmup {
             Warmup::None => 0.0,
             Warmup::Steps(steps) if steps.is_point() => steps.lo(),
@@ -159,9 +152,7 @@ mod tests {
                         warmup: Warmup::Steps(point(f64::from(warmup))),
                     };
                     let (n, w) = (f64::from(updates), f64::from(warmup));
-                    let summed: f64 = (0..updates)
-                        .map(|t| schedule.multiplier(f64::from(t), n, w))
-                        .sum();
+                    let summed: f64 = (0..updates).map(|t| schedule.multiplier(f64::from(t), n, w)).sum();
                     let closed = schedule.sum(n, w);
                     assert!(
                         (summed - closed).abs() < 1e-9 * n.max(1.0),
@@ -178,9 +169,7 @@ mod tests {
             shape: Shape::Cosine,
             warmup: Warmup::Share(point(0.1)),
         };
-        let range = schedule
-            .area(point(1e-4), Interval::new(5.0, 60.0).unwrap())
-            .unwrap();
+        let range = schedule.area(point(1e-4), Interval::new(5.0, 60.0).unwrap()).unwrap();
         for updates in 5..=60 {
             let one = schedule.area(point(1e-4), point(f64::from(updates))).unwrap();
             assert!(range.contains(one), "{updates}: {one:?} not in {range:?}");

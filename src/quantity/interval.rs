@@ -125,8 +125,6 @@ impl Domain {
 
     /// Whether a number belongs to it.
     pub fn contains(self, value: f64) -> bool {
-        (!self.integer || value.fract() == 0.0)
-            && self.interval.lo <= value
-            && value <= self.interval.hi
+        (!self.integer || value.fract() == 0.0) && self.interval.lo <= value && value <= self.interval.hi
     }
 }

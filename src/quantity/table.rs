@@ -97,12 +97,7 @@ pub enum ProbeKind {
 
 impl ProbeKind {
     /// Every kind.
-    pub const ALL: [ProbeKind; 4] = [
-        ProbeKind::Text,
-        ProbeKind::Prompts,
-        ProbeKind::Pairs,
-        ProbeKind::Words,
-    ];
+    pub const ALL: [ProbeKind; 4] = [ProbeKind::Text, ProbeKind::Prompts, ProbeKind::Pairs, ProbeKind::Words];
 
     /// The word in a policy.
     pub fn word(self) -> &'static str {

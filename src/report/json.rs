@@ -104,7 +104,13 @@ pub fn check(report: &CheckReport, sources: &Sources) -> String {
         runs: report
             .policy
             .as_ref()
-            .map(|policy| report.runs.iter().map(|r| run(r, policy, report.strict, sources)).collect())
+            .map(|policy| {
+                report
+                    .runs
+                    .iter()
+                    .map(|r| run(r, policy, report.strict, sources))
+                    .collect()
+            })
             .unwrap_or_default(),
     };
     // Strings and whole numbers only: there is nothing in it that JSON cannot say.

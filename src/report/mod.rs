@@ -109,7 +109,11 @@ impl RunReport {
 impl CheckReport {
     /// The worst of its runs; 2 when the policy judges nothing.
     pub fn exit_code(&self) -> u8 {
-        let Some(policy) = self.policy.as_ref().filter(|_| !crate::diag::has_errors(&self.diagnostics)) else {
+        let Some(policy) = self
+            .policy
+            .as_ref()
+            .filter(|_| !crate::diag::has_errors(&self.diagnostics))
+        else {
             return 2;
         };
         let codes: Vec<u8> = self.runs.iter().map(|run| run.exit_code(policy, self.strict)).collect();

@@ -27,11 +27,21 @@ pub fn nearest(name: &str) -> Option<&'static str> {
 pub fn index() -> String {
     let mut out = String::from("Quantities (limited with max, min, range):\n");
     for quantity in QUANTITIES {
-        let _ = writeln!(out, "  {:25} {}", quantity.name(), first_sentence(quantity.row().meaning));
+        let _ = writeln!(
+            out,
+            "  {:25} {}",
+            quantity.name(),
+            first_sentence(quantity.row().meaning)
+        );
     }
     out.push_str("\nFacts (limited with allow, require; selected with for):\n");
     for category in CATEGORIES {
-        let _ = writeln!(out, "  {:25} {}", category.name(), first_sentence(category.row().meaning));
+        let _ = writeln!(
+            out,
+            "  {:25} {}",
+            category.name(),
+            first_sentence(category.row().meaning)
+        );
     }
     out.push_str("\nDiagnostics:\n");
     for code in CODES {
@@ -100,7 +110,10 @@ fn quantity_entry(quantity: Quantity, heading: &str) -> String {
         item("`of base`", "a bound can be a share of the base's reading");
     }
     if row.bounded {
-        item("`at … confidence`", "can be certified, because it is bounded per prompt");
+        item(
+            "`at … confidence`",
+            "can be certified, because it is bounded per prompt",
+        );
     }
     item("source", row.source);
     item("this version", status(row));
@@ -111,7 +124,14 @@ fn category_entry(category: Category, heading: &str) -> String {
     let row = category.row();
     let mut out = format!("{heading}{}\n\n{}\n\n", row.name, row.meaning);
     let how = match row.kind {
-        CategoryKind::Word(words) => format!("one of {}", words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")),
+        CategoryKind::Word(words) => format!(
+            "one of {}",
+            words
+                .iter()
+                .map(|word| format!("`{word}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
         CategoryKind::Text => "a text; a glob in quotes matches it".to_owned(),
         CategoryKind::Set => "a set of words; `allow` asks for a subset, a glob in quotes matches one".to_owned(),
         CategoryKind::Presence => "had or not had: `require` asks for it".to_owned(),

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{CheckReport, Counts, RunReport, shown};
-use crate::diag::{Diagnostic, Severity};
 use crate::diag::render::{Style, render};
+use crate::diag::{Diagnostic, Severity};
 use crate::ir::{Coverage, Judgement, Level, Policy, Verdict};
 use crate::source::Sources;
 
@@ -15,10 +15,26 @@ const MOST_SHOWN: usize = 50;
 pub fn check(report: &CheckReport, sources: &Sources, style: Style, verbose: bool) -> String {
     let mut out = String::new();
     drawn(&mut out, &report.diagnostics.iter().collect::<Vec<_>>(), sources, style);
-    let Some(policy) = report.policy.as_ref().filter(|_| !crate::diag::has_errors(&report.diagnostics)) else {
-        let found = report.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
-        let mistakes = if found == 1 { "1 mistake".to_owned() } else { format!("{found} mistakes") };
-        let _ = writeln!(out, "{} judges nothing until it is repaired: {mistakes}", report.policy_file);
+    let Some(policy) = report
+        .policy
+        .as_ref()
+        .filter(|_| !crate::diag::has_errors(&report.diagnostics))
+    else {
+        let found = report
+            .diagnostics
+            .iter()
+            .filter(|d| d.severity == Severity::Error)
+            .count();
+        let mistakes = if found == 1 {
+            "1 mistake".to_owned()
+        } else {
+            format!("{found} mistakes")
+        };
+        let _ = writeln!(
+            out,
+            "{} judges nothing until it is repaired: {mistakes}",
+            report.policy_file
+        );
         return out;
     };
     for run in &report.runs {
@@ -40,7 +56,11 @@ pub fn check(report: &CheckReport, sources: &Sources, style: Style, verbose: boo
         }
     }
     if report.runs.len() > 1 {
-        let codes: Vec<u8> = report.runs.iter().map(|run| run.exit_code(policy, report.strict)).collect();
+        let codes: Vec<u8> = report
+            .runs
+            .iter()
+            .map(|run| run.exit_code(policy, report.strict))
+            .collect();
         let count = |code| codes.iter().filter(|c| **c == code).count();
         let _ = writeln!(
             out,
@@ -60,7 +80,11 @@ fn drawn(out: &mut String, diagnostics: &[&Diagnostic], sources: &Sources, style
         out.push('\n');
     }
     if diagnostics.len() > MOST_SHOWN {
-        let _ = writeln!(out, "and {} more findings; repair these first\n", diagnostics.len() - MOST_SHOWN);
+        let _ = writeln!(
+            out,
+            "and {} more findings; repair these first\n",
+            diagnostics.len() - MOST_SHOWN
+        );
     }
 }
 
@@ -124,7 +148,11 @@ fn last_line(run: &RunReport, policy: &Policy, strict: bool) -> String {
         }
     }
     if counts.advised > 0 {
-        let over = if counts.advised_over > 0 { format!(" ({} over)", counts.advised_over) } else { String::new() };
+        let over = if counts.advised_over > 0 {
+            format!(" ({} over)", counts.advised_over)
+        } else {
+            String::new()
+        };
         parts.push(format!("{} advised{over}", counts.advised));
     }
     if counts.not_applicable > 0 {
@@ -132,7 +160,11 @@ fn last_line(run: &RunReport, policy: &Policy, strict: bool) -> String {
         parts.push(format!("{} {verb} not apply", counts.not_applicable));
     }
     if counts.later > 0 {
-        let of_them = if counts.later == 1 { "does not measure it" } else { "measures none of them" };
+        let of_them = if counts.later == 1 {
+            "does not measure it"
+        } else {
+            "measures none of them"
+        };
         parts.push(format!(
             "{} later: decided while training under ftrisk; a plain {} run {of_them}",
             counts.later, judgement.launcher

@@ -27,10 +27,12 @@ impl Lowering<'_> {
                 .into_iter()
                 .filter_map(|key| shelves.get(&(slack.subject(), key)))
                 .flatten();
-            let tighter = candidates.filter_map(|j| Some((*j, self.lines.get(*j)?))).find(|(j, tight)| {
-                // Of two lines that say the same, the later one is superfluous.
-                *j != i && implies(tight, slack) && (*j < i || !implies(slack, tight))
-            });
+            let tighter = candidates
+                .filter_map(|j| Some((*j, self.lines.get(*j)?)))
+                .find(|(j, tight)| {
+                    // Of two lines that say the same, the later one is superfluous.
+                    *j != i && implies(tight, slack) && (*j < i || !implies(slack, tight))
+                });
             if let Some((_, tight)) = tighter {
                 found.push(superfluous(slack, tight));
             }
@@ -59,28 +61,40 @@ fn superfluous(slack: &Line, tight: &Line) -> Diagnostic {
 fn keys_of(scope: &[Selector]) -> Vec<String> {
     match scope.first() {
         None => vec![String::new()],
-        Some(Selector::Word { category, patterns }) => {
-            patterns.iter().map(|pattern| format!("{} {}", category.name(), pattern.text)).collect()
-        }
+        Some(Selector::Word { category, patterns }) => patterns
+            .iter()
+            .map(|pattern| format!("{} {}", category.name(), pattern.text))
+            .collect(),
         Some(Selector::Number { quantity, .. }) => vec![quantity.name().to_owned()],
     }
 }
 
 /// Where every line is found whose scope holds wherever this one does: its first selector has all words of one of these.
 fn keys_around(scope: &[Selector]) -> Vec<String> {
-    let of_each = scope.iter().filter_map(|selector| keys_of(std::slice::from_ref(selector)).into_iter().next());
+    let of_each = scope
+        .iter()
+        .filter_map(|selector| keys_of(std::slice::from_ref(selector)).into_iter().next());
     std::iter::once(String::new()).chain(of_each).collect()
 }
 
 /// Whether `wide` holds for every run that `narrow` holds for.
 fn selector_implies(narrow: &Selector, wide: &Selector) -> bool {
     match (narrow, wide) {
-        (Selector::Word { category, patterns }, Selector::Word { category: other, patterns: wider }) => {
-            category == other && patterns.iter().all(|pattern| wider.contains(pattern))
-        }
-        (Selector::Number { quantity, accepts, .. }, Selector::Number { quantity: other, accepts: wider, .. }) => {
-            quantity == other && wider.contains(*accepts)
-        }
+        (
+            Selector::Word { category, patterns },
+            Selector::Word {
+                category: other,
+                patterns: wider,
+            },
+        ) => category == other && patterns.iter().all(|pattern| wider.contains(pattern)),
+        (
+            Selector::Number { quantity, accepts, .. },
+            Selector::Number {
+                quantity: other,
+                accepts: wider,
+                ..
+            },
+        ) => quantity == other && wider.contains(*accepts),
         _ => false,
     }
 }
@@ -92,9 +106,13 @@ fn implies(tight: &Line, slack: &Line) -> bool {
         && tight.level >= slack.level
         && match (&tight.asks, &slack.asks) {
             (Asks::Limit(tight), Asks::Limit(slack)) => limit_implies(tight, slack),
-            (Asks::Allow { category, patterns }, Asks::Allow { category: other, patterns: wider }) => {
-                category == other && patterns.iter().all(|pattern| wider.contains(pattern))
-            }
+            (
+                Asks::Allow { category, patterns },
+                Asks::Allow {
+                    category: other,
+                    patterns: wider,
+                },
+            ) => category == other && patterns.iter().all(|pattern| wider.contains(pattern)),
             (Asks::Require(category), Asks::Require(other)) => category == other,
             _ => false,
         }
@@ -122,7 +140,8 @@ fn at_least_as_strong(tight: &[Rung], slack: &[Rung]) -> bool {
             uses.push(sum);
         }
     }
-    uses.into_iter().all(|used| strength(tight, used) >= strength(slack, used))
+    uses.into_iter()
+        .all(|used| strength(tight, used) >= strength(slack, used))
 }
 
 /// What the ladder does after it has been used so often.

@@ -21,7 +21,8 @@ impl Lowering<'_> {
             return;
         };
         let before = self.diagnostics.len();
-        if quantity.row().moment.is_before_training() && !quantity.row().derived && quantity != Quantity::ChangedLevers {
+        if quantity.row().moment.is_before_training() && !quantity.row().derived && quantity != Quantity::ChangedLevers
+        {
             self.not_built(quantity, limit.name.span);
         }
         self.direction(quantity, limit, context);
@@ -30,7 +31,10 @@ impl Lowering<'_> {
         let confidence = self.confidence(quantity, limit.confidence.as_ref(), context);
         let level = self.level(level, limit);
         let asked = self.response_of(level, quantity, limit, context);
-        let until = limit.until.as_ref().map(|until| (until, self.until(level, until, limit, context)));
+        let until = limit
+            .until
+            .as_ref()
+            .map(|until| (until, self.until(level, until, limit, context)));
         let (Some(sides), Some(probe), Some(confidence), Some(response)) = (sides, probe, confidence, asked) else {
             return;
         };
@@ -38,7 +42,11 @@ impl Lowering<'_> {
             return;
         }
         let unit = sides.min.as_ref().or(sides.max.as_ref()).and_then(|side| side.unit);
-        let of_base = sides.min.as_ref().or(sides.max.as_ref()).is_some_and(|side| side.of_base);
+        let of_base = sides
+            .min
+            .as_ref()
+            .or(sides.max.as_ref())
+            .is_some_and(|side| side.of_base);
         let span = match &limit.until {
             // The clause is a line of its own, with its own underline.
             Some(until) => Span::new(context.statement.start, until.span.start),
@@ -94,19 +102,32 @@ impl Lowering<'_> {
         } else {
             ("min", "more of it is never a risk")
         };
-        let word = Span::new(limit.name.span.start.saturating_sub(written.len() + 1), limit.name.span.start);
+        let word = Span::new(
+            limit.name.span.start.saturating_sub(written.len() + 1),
+            limit.name.span.start,
+        );
         let word = Span::new(word.start, word.start + written.len());
         let instead = match &limit.side {
             Side::Range(from, to) => {
                 let kept = if ceiling { to } else { from };
                 format!("{only} {} {}", quantity.name(), self.text.slice(kept.span))
             }
-            _ => format!("{only} {}", self.rewritten(context.statement, Span::new(context.statement.start, limit.name.span.start), "")),
+            _ => format!(
+                "{only} {}",
+                self.rewritten(
+                    context.statement,
+                    Span::new(context.statement.start, limit.name.span.start),
+                    ""
+                )
+            ),
         };
         self.report(
-            Diagnostic::new(Code::Direction, format!("`{written}` makes no sense for {}", quantity.name()))
-                .at(self.place(word), why)
-                .instead(instead),
+            Diagnostic::new(
+                Code::Direction,
+                format!("`{written}` makes no sense for {}", quantity.name()),
+            )
+            .at(self.place(word), why)
+            .instead(instead),
         );
     }
 
@@ -114,11 +135,17 @@ impl Lowering<'_> {
         match side {
             Side::Max(bound) => {
                 let max = self.one_side(quantity, bound, true, false, context)?;
-                Some(Sides { min: None, max: Some(max) })
+                Some(Sides {
+                    min: None,
+                    max: Some(max),
+                })
             }
             Side::Min(bound) => {
                 let min = self.one_side(quantity, bound, false, false, context)?;
-                Some(Sides { min: Some(min), max: None })
+                Some(Sides {
+                    min: Some(min),
+                    max: None,
+                })
             }
             Side::Range(from, to) => {
                 let (min, max) = (
@@ -135,13 +162,29 @@ impl Lowering<'_> {
                 }
                 if min.bound.value > max.bound.value {
                     self.report(
-                        Diagnostic::new(Code::Domain, format!("no {} is from {} to {}", quantity.name(), min.bound.shown, max.bound.shown))
-                            .at(self.place(from.span.to(to.span)), "the ends are the wrong way round")
-                            .instead(format!("range {} {} to {}", quantity.name(), max.bound.shown, min.bound.shown)),
+                        Diagnostic::new(
+                            Code::Domain,
+                            format!(
+                                "no {} is from {} to {}",
+                                quantity.name(),
+                                min.bound.shown,
+                                max.bound.shown
+                            ),
+                        )
+                        .at(self.place(from.span.to(to.span)), "the ends are the wrong way round")
+                        .instead(format!(
+                            "range {} {} to {}",
+                            quantity.name(),
+                            max.bound.shown,
+                            min.bound.shown
+                        )),
                     );
                     return None;
                 }
-                Some(Sides { min: Some(min), max: Some(max) })
+                Some(Sides {
+                    min: Some(min),
+                    max: Some(max),
+                })
             }
         }
     }
@@ -175,15 +218,27 @@ impl Lowering<'_> {
             return Some(());
         }
         let message = if fails {
-            format!("the untouched base would break {} {}", if is_max { "a ceiling of" } else { "a floor of" }, bound.shown)
+            format!(
+                "the untouched base would break {} {}",
+                if is_max { "a ceiling of" } else { "a floor of" },
+                bound.shown
+            )
         } else {
             format!("{} can never be broken", bound.shown)
         };
-        let label = if fails { format!("{side} 100% of base") } else { "nothing is less".to_owned() };
+        let label = if fails {
+            format!("{side} 100% of base")
+        } else {
+            "nothing is less".to_owned()
+        };
         self.report(
             Diagnostic::new(Code::Base, message)
                 .at(self.place(written.span), label)
-                .help(if is_max { "a ceiling of base is at least 100%" } else { "a floor of base is above 0% and at most 100%" }),
+                .help(if is_max {
+                    "a ceiling of base is at least 100%"
+                } else {
+                    "a floor of base is above 0% and at most 100%"
+                }),
         );
         None
     }
@@ -202,13 +257,27 @@ impl Lowering<'_> {
         let place = self.place(written.span);
         if value < domain.interval.lo() || value > domain.interval.hi() {
             let share = quantity.row().dimension == Dimension::Ratio;
-            let show = |end: f64| if share { Unit::Percent.show(&Finite::shortest(end * 100.0)) } else { Finite::shortest(end) };
+            let show = |end: f64| {
+                if share {
+                    Unit::Percent.show(&Finite::shortest(end * 100.0))
+                } else {
+                    Finite::shortest(end)
+                }
+            };
             let (least, most) = (show(domain.interval.lo()), show(domain.interval.hi()));
-            let can = if domain.interval.hi() <= Domain::WORLD.interval.hi() { format!("{least} to {most}") } else { format!("at least {least}") };
+            let can = if domain.interval.hi() <= Domain::WORLD.interval.hi() {
+                format!("{least} to {most}")
+            } else {
+                format!("at least {least}")
+            };
             self.report(
                 Diagnostic::new(Code::Domain, format!("{} is never {}", quantity.name(), bound.shown))
                     .at(place, "outside of what it can be")
-                    .help(format!("{} is {can}{}", quantity.name(), if domain.integer { ", in whole numbers" } else { "" })),
+                    .help(format!(
+                        "{} is {can}{}",
+                        quantity.name(),
+                        if domain.integer { ", in whole numbers" } else { "" }
+                    )),
             );
             return None;
         }
@@ -221,13 +290,28 @@ impl Lowering<'_> {
             );
             return None;
         }
-        let slack = if is_max { value == domain.interval.hi() } else { value == domain.interval.lo() };
+        let slack = if is_max {
+            value == domain.interval.hi()
+        } else {
+            value == domain.interval.lo()
+        };
         // An end of a range may be slack, as long as the other one can bind.
         if slack && !is_range {
             self.report(
-                Diagnostic::new(Code::NeverBinds, format!("{} is always {}", quantity.name(), if is_max { format!("at most {}", bound.shown) } else { format!("at least {}", bound.shown) }))
-                    .at(place, "can never be broken")
-                    .help("write a bound that some run could break, or take the line out"),
+                Diagnostic::new(
+                    Code::NeverBinds,
+                    format!(
+                        "{} is always {}",
+                        quantity.name(),
+                        if is_max {
+                            format!("at most {}", bound.shown)
+                        } else {
+                            format!("at least {}", bound.shown)
+                        }
+                    ),
+                )
+                .at(place, "can never be broken")
+                .help("write a bound that some run could break, or take the line out"),
             );
             return None;
         }
@@ -235,7 +319,13 @@ impl Lowering<'_> {
     }
 
     /// Which probe a limit reads: `Some(None)` when it needs none.
-    fn probe_of(&mut self, quantity: Quantity, on: Option<&syntax::On>, name: Span, context: Context<'_>) -> Option<Option<usize>> {
+    fn probe_of(
+        &mut self,
+        quantity: Quantity,
+        on: Option<&syntax::On>,
+        name: Span,
+        context: Context<'_>,
+    ) -> Option<Option<usize>> {
         let kinds = quantity.row().probes;
         let words: Vec<&str> = kinds.iter().map(|kind| kind.word()).collect();
         if kinds.is_empty() {
@@ -259,7 +349,10 @@ impl Lowering<'_> {
                     let kind = words.first().copied().unwrap_or("text");
                     self.report(
                         Diagnostic::new(Code::ProbeUnknown, format!("no probe for {}", quantity.name()))
-                            .at(self.place(name), format!("is read on a probe of kind {}", one_of(&words)))
+                            .at(
+                                self.place(name),
+                                format!("is read on a probe of kind {}", one_of(&words)),
+                            )
                             .help("declare one")
                             .instead(format!("probe {kind} \"probes/{kind}.jsonl\"")),
                     );
@@ -272,9 +365,12 @@ impl Lowering<'_> {
                         .map(|probe| format!("`on {}`", probe.name))
                         .collect();
                     self.report(
-                        Diagnostic::new(Code::ProbeUnknown, format!("{} can be read on several probes", quantity.name()))
-                            .at(self.place(name), "on which?")
-                            .help(format!("say {}", one_of(&names))),
+                        Diagnostic::new(
+                            Code::ProbeUnknown,
+                            format!("{} can be read on several probes", quantity.name()),
+                        )
+                        .at(self.place(name), "on which?")
+                        .help(format!("say {}", one_of(&names))),
                     );
                     None
                 }
@@ -285,8 +381,11 @@ impl Lowering<'_> {
             Some(found) => {
                 let declared = self.probes.get(found).map(|probe| (probe.kind.word(), probe.place));
                 let kind = declared.map_or("another", |(kind, _)| kind);
-                let mut finding = Diagnostic::new(Code::ProbeKind, format!("{} cannot be read on a probe of kind {kind}", quantity.name()))
-                    .at(self.place(on.probe.span), format!("needs {}", one_of(&words)));
+                let mut finding = Diagnostic::new(
+                    Code::ProbeKind,
+                    format!("{} cannot be read on a probe of kind {kind}", quantity.name()),
+                )
+                .at(self.place(on.probe.span), format!("needs {}", one_of(&words)));
                 if let Some((_, place)) = declared {
                     finding = finding.at(place, "declared here");
                 }
@@ -314,7 +413,12 @@ impl Lowering<'_> {
         }
     }
 
-    fn confidence(&mut self, quantity: Quantity, confidence: Option<&syntax::Value>, context: Context<'_>) -> Option<Option<Finite>> {
+    fn confidence(
+        &mut self,
+        quantity: Quantity,
+        confidence: Option<&syntax::Value>,
+        context: Context<'_>,
+    ) -> Option<Option<Finite>> {
         let Some(written) = confidence else {
             return Some(None);
         };
@@ -322,14 +426,20 @@ impl Lowering<'_> {
             let clause = self.confidence_clause(written, context);
             self.report(
                 if quantity.row().moment.is_before_training() {
-                    Diagnostic::new(Code::Confidence, format!("{} is known before training", quantity.name()))
-                        .at(self.place(clause), "nothing is estimated")
+                    Diagnostic::new(
+                        Code::Confidence,
+                        format!("{} is known before training", quantity.name()),
+                    )
+                    .at(self.place(clause), "nothing is estimated")
                 } else {
-                    Diagnostic::new(Code::Confidence, format!("no finite probe can certify {}", quantity.name()))
-                        .at(self.place(clause), "not bounded per prompt")
-                        .help("limit `drift.clipped` or a share at a confidence, and this one on the probe itself")
+                    Diagnostic::new(
+                        Code::Confidence,
+                        format!("no finite probe can certify {}", quantity.name()),
+                    )
+                    .at(self.place(clause), "not bounded per prompt")
+                    .help("limit `drift.clipped` or a share at a confidence, and this one on the probe itself")
                 }
-                    .instead(self.rewritten(context.statement, clause, "")),
+                .instead(self.rewritten(context.statement, clause, "")),
             );
             return None;
         }
@@ -358,16 +468,30 @@ impl Lowering<'_> {
     fn confidence_clause(&self, value: &syntax::Value, context: Context<'_>) -> Span {
         let before = self.text.slice(Span::new(context.statement.start, value.span.start));
         let after = self.text.slice(Span::new(value.span.end, context.statement.end));
-        let start = before.rfind("at").map_or(value.span.start, |at| context.statement.start + at);
-        let end = after.find("confidence").map_or(value.span.end, |at| value.span.end + at + "confidence".len());
+        let start = before
+            .rfind("at")
+            .map_or(value.span.start, |at| context.statement.start + at);
+        let end = after
+            .find("confidence")
+            .map_or(value.span.end, |at| value.span.end + at + "confidence".len());
         Span::new(start, end)
     }
 
     /// The ladder of a limit; what was written must be able to act.
-    fn response_of(&mut self, level: Level, quantity: Quantity, limit: &syntax::Limit, context: Context<'_>) -> Option<Vec<crate::ir::Rung>> {
+    fn response_of(
+        &mut self,
+        level: Level,
+        quantity: Quantity,
+        limit: &syntax::Limit,
+        context: Context<'_>,
+    ) -> Option<Vec<crate::ir::Rung>> {
         let moment = quantity.row().moment;
         let Some(written) = &limit.response else {
-            return Some(if level == Level::Advise { Vec::new() } else { response::default_for(moment) });
+            return Some(if level == Level::Advise {
+                Vec::new()
+            } else {
+                response::default_for(moment)
+            });
         };
         if level == Level::Advise {
             self.report(
@@ -383,10 +507,13 @@ impl Lowering<'_> {
         }
         if moment.is_before_training() {
             self.report(
-                Diagnostic::new(Code::Response, format!("{} is decided before training starts", quantity.name()))
-                    .at(self.place(written.span), "nothing is running yet that could answer")
-                    .help("over it, the run does not start")
-                    .instead(self.rewritten(context.statement, written.span, "")),
+                Diagnostic::new(
+                    Code::Response,
+                    format!("{} is decided before training starts", quantity.name()),
+                )
+                .at(self.place(written.span), "nothing is running yet that could answer")
+                .help("over it, the run does not start")
+                .instead(self.rewritten(context.statement, written.span, "")),
             );
             return None;
         }
@@ -394,7 +521,13 @@ impl Lowering<'_> {
     }
 
     /// The second limit of `max epochs n until Q below b`.
-    fn until(&mut self, level: Level, until: &syntax::Until, limit: &syntax::Limit, context: Context<'_>) -> Option<Line> {
+    fn until(
+        &mut self,
+        level: Level,
+        until: &syntax::Until,
+        limit: &syntax::Limit,
+        context: Context<'_>,
+    ) -> Option<Line> {
         if limit.name.value != Quantity::Epochs.name() || !matches!(limit.side, Side::Max(_)) {
             self.report(
                 Diagnostic::new(Code::Until, "only `max epochs` has an `until`")
@@ -423,13 +556,24 @@ impl Lowering<'_> {
         if !fits {
             let other = if is_max { "below" } else { "above" };
             self.report(
-                Diagnostic::new(Code::Direction, format!("{} is no risk when it is {}", row.name, if is_max { "above a number" } else { "below a number" }))
-                    .at(self.place(until.span), format!("say `{other}`"))
-                    .instead(self.rewritten(context.statement, until.span, &format!(
+                Diagnostic::new(
+                    Code::Direction,
+                    format!(
+                        "{} is no risk when it is {}",
+                        row.name,
+                        if is_max { "above a number" } else { "below a number" }
+                    ),
+                )
+                .at(self.place(until.span), format!("say `{other}`"))
+                .instead(self.rewritten(
+                    context.statement,
+                    until.span,
+                    &format!(
                         "until {} {other} {}",
                         until.name.value,
                         self.text.slice(until.bound.span)
-                    ))),
+                    ),
+                )),
             );
             return None;
         }
@@ -441,9 +585,16 @@ impl Lowering<'_> {
             // Reaching it is the planned end of the run, so the default is to stop even for a per-update quantity.
             (None, _) => response::default_for(Moment::Evaluation),
         };
-        let end = limit.response.as_ref().map_or(until.span, |response| until.span.to(response.span));
+        let end = limit
+            .response
+            .as_ref()
+            .map_or(until.span, |response| until.span.to(response.span));
         let (unit, of_base) = (typed.unit, typed.of_base);
-        let (min, max) = if is_max { (None, Some(typed.bound)) } else { (Some(typed.bound), None) };
+        let (min, max) = if is_max {
+            (None, Some(typed.bound))
+        } else {
+            (Some(typed.bound), None)
+        };
         Some(Line {
             level,
             scope: context.scope.to_vec(),
@@ -462,10 +613,22 @@ impl Lowering<'_> {
     }
 
     fn until_alone(&self, until: &syntax::Until) -> String {
-        let word = if until.comparison == Comparison::Above { "max" } else { "min" };
-        let on = until.on.as_ref().map_or(String::new(), |on| format!(" on {}", on.probe.value));
-        let read = Quantity::named(&until.name.value).is_some_and(|quantity| !quantity.row().moment.is_before_training());
+        let word = if until.comparison == Comparison::Above {
+            "max"
+        } else {
+            "min"
+        };
+        let on = until
+            .on
+            .as_ref()
+            .map_or(String::new(), |on| format!(" on {}", on.probe.value));
+        let read =
+            Quantity::named(&until.name.value).is_some_and(|quantity| !quantity.row().moment.is_before_training());
         let stop = if read { " else stop" } else { "" };
-        format!("{word} {} {}{on}{stop}", until.name.value, self.text.slice(until.bound.span))
+        format!(
+            "{word} {} {}{on}{stop}",
+            until.name.value,
+            self.text.slice(until.bound.span)
+        )
     }
 }

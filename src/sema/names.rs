@@ -46,7 +46,10 @@ impl Lowering<'_> {
             Named::Category(category) => {
                 let instead = match category.row().kind {
                     CategoryKind::Word(words) => {
-                        let word = words.iter().find(|word| ["sft", "lora", "adamw", "cosine"].contains(word)).or(words.first());
+                        let word = words
+                            .iter()
+                            .find(|word| ["sft", "lora", "adamw", "cosine"].contains(word))
+                            .or(words.first());
                         let word = word.copied().unwrap_or("…");
                         format!("allow {} {word}", category.name())
                     }

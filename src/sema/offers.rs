@@ -39,7 +39,10 @@ pub(super) fn keep_what_compiles(diagnostics: &mut [Diagnostic], file: &syntax::
 /// Whether a text is a whole statement that can be tried by itself.
 fn is_statement(text: &str) -> bool {
     let first = text.split(' ').next().unwrap_or("");
-    matches!(first, "max" | "min" | "range" | "allow" | "require" | "advise" | "assume") || (first == "for" && text.contains('{'))
+    matches!(
+        first,
+        "max" | "min" | "range" | "allow" | "require" | "advise" | "assume"
+    ) || (first == "for" && text.contains('{'))
 }
 
 /// The errors of a policy that holds the probes and this line.

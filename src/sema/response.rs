@@ -68,13 +68,7 @@ impl Lowering<'_> {
         (!self.has_error_since(before)).then_some(ladder)
     }
 
-    fn rung(
-        &mut self,
-        quantity: Quantity,
-        rung: &syntax::Rung,
-        ladder: Span,
-        context: Context<'_>,
-    ) -> Option<Rung> {
+    fn rung(&mut self, quantity: Quantity, rung: &syntax::Rung, ladder: Span, context: Context<'_>) -> Option<Rung> {
         let action = match rung.action.value.as_str() {
             "scale" => Action::Scale,
             "skip" => Action::Skip,
@@ -91,7 +85,10 @@ impl Lowering<'_> {
         let found = match action {
             Action::Scale | Action::Skip if !at_updates => Some((
                 format!("`{word}` cannot act on {}", quantity.name()),
-                format!("{} judges what is committed; only a per-update limit can shrink an update", quantity.name()),
+                format!(
+                    "{} judges what is committed; only a per-update limit can shrink an update",
+                    quantity.name()
+                ),
                 Some(self.rewritten(context.statement, ladder, "else stop")),
             )),
             Action::Rollback if rung.slow.is_none() || times.is_none() => Some((

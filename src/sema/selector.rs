@@ -25,10 +25,13 @@ impl Lowering<'_> {
             (Named::Category(category), SelectorTest::OneOf(choices)) => {
                 if category.row().kind == CategoryKind::Presence {
                     self.report(
-                        Diagnostic::new(Code::Scope, format!("`{}` is had or not had; it has no words", category.name()))
-                            .at(self.place(selector.span), "selects nothing")
-                            .help("ask for it instead")
-                            .instead(format!("require {}", category.name())),
+                        Diagnostic::new(
+                            Code::Scope,
+                            format!("`{}` is had or not had; it has no words", category.name()),
+                        )
+                        .at(self.place(selector.span), "selects nothing")
+                        .help("ask for it instead")
+                        .instead(format!("require {}", category.name())),
                     );
                     return None;
                 }
@@ -72,9 +75,16 @@ impl Lowering<'_> {
             }
             (Named::Quantity(quantity), SelectorTest::OneOf(_)) => {
                 self.report(
-                    Diagnostic::new(Code::Scope, format!("`{}` is a number; say on which side", quantity.name()))
-                        .at(self.place(selector.span), "no comparison")
-                        .help(format!("write `{} below …` or `{} at least …`", quantity.name(), quantity.name())),
+                    Diagnostic::new(
+                        Code::Scope,
+                        format!("`{}` is a number; say on which side", quantity.name()),
+                    )
+                    .at(self.place(selector.span), "no comparison")
+                    .help(format!(
+                        "write `{} below …` or `{} at least …`",
+                        quantity.name(),
+                        quantity.name()
+                    )),
                 );
                 None
             }

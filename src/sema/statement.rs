@@ -18,10 +18,13 @@ impl Lowering<'_> {
         let belongs = matches!(statement.kind, StatementKind::Condition { .. } | StatementKind::For(_));
         if let (Some(block), false) = (block, belongs) {
             self.report(
-                Diagnostic::new(Code::Scope, "a `for` holds only limits, `allow`, `require` and `advise`")
-                    .at(self.place(statement.span), "belongs outside")
-                    .at(self.place(block), "this block")
-                    .help("move the line out of the block"),
+                Diagnostic::new(
+                    Code::Scope,
+                    "a `for` holds only limits, `allow`, `require` and `advise`",
+                )
+                .at(self.place(statement.span), "belongs outside")
+                .at(self.place(block), "this block")
+                .help("move the line out of the block"),
             );
             return;
         }
@@ -30,7 +33,8 @@ impl Lowering<'_> {
             StatementKind::For(block) => {
                 let selectors = self.selectors(&block.scope, block.scope.span);
                 // Lines under a condition that is not understood would be judged for the wrong runs.
-                if selectors.len() == block.scope.selectors.len() && self.can_be_in_force(&selectors, block.scope.span) {
+                if selectors.len() == block.scope.selectors.len() && self.can_be_in_force(&selectors, block.scope.span)
+                {
                     let both = [scope, selectors.as_slice()].concat();
                     for inner in &block.body {
                         self.statement(inner, &both, Some(block.scope.span));
@@ -60,7 +64,10 @@ impl Lowering<'_> {
                     let header: Vec<&str> = outer.iter().map(|pattern| pattern.text.as_str()).collect();
                     self.report(
                         Diagnostic::new(Code::NeverBinds, "this block is never in force")
-                            .at(self.place(span), format!("the policy covers {} {}", category.name(), header.join(" | ")))
+                            .at(
+                                self.place(span),
+                                format!("the policy covers {} {}", category.name(), header.join(" | ")),
+                            )
                             .help("widen the header, or take the block out"),
                     );
                     return false;
@@ -83,14 +90,21 @@ impl Lowering<'_> {
     /// A quantity that this version cannot derive.
     pub(super) fn not_built(&mut self, quantity: Quantity, span: Span) {
         self.report(
-            Diagnostic::new(Code::NotBuilt, format!("this version does not derive {} yet", quantity.name()))
-                .at(self.place(span), "no verdict would be possible")
-                .help("take the line out, or write it as a comment until it is supported"),
+            Diagnostic::new(
+                Code::NotBuilt,
+                format!("this version does not derive {} yet", quantity.name()),
+            )
+            .at(self.place(span), "no verdict would be possible")
+            .help("take the line out, or write it as a comment until it is supported"),
         );
     }
 
     fn condition(&mut self, advised: Option<Span>, condition: &Condition, context: Context<'_>) {
-        let level = if advised.is_some() { Level::Advise } else { Level::Enforce };
+        let level = if advised.is_some() {
+            Level::Advise
+        } else {
+            Level::Enforce
+        };
         let place = self.place(context.statement);
         let scope = || context.scope.to_vec();
         match condition {
@@ -101,13 +115,21 @@ impl Lowering<'_> {
                 };
                 if category.row().kind == CategoryKind::Presence {
                     self.report(
-                        Diagnostic::new(Code::UnknownWord, format!("`{}` is had or not had; it has no words", category.name()))
-                            .at(place, "allows nothing")
-                            .instead(format!("require {}", category.name())),
+                        Diagnostic::new(
+                            Code::UnknownWord,
+                            format!("`{}` is had or not had; it has no words", category.name()),
+                        )
+                        .at(place, "allows nothing")
+                        .instead(format!("require {}", category.name())),
                     );
                 } else if let Some(patterns) = self.patterns(category, &allow.choices, context.statement) {
                     let asks = Asks::Allow { category, patterns };
-                    self.lines.push(Line { level, scope: scope(), asks, place });
+                    self.lines.push(Line {
+                        level,
+                        scope: scope(),
+                        asks,
+                        place,
+                    });
                 }
             }
             Condition::Require(require) => {
@@ -124,7 +146,11 @@ impl Lowering<'_> {
                             level,
                             scope: scope(),
                             asks: Asks::Require(category),
-                            place: if require.names.len() == 1 { place } else { self.place(name.span) },
+                            place: if require.names.len() == 1 {
+                                place
+                            } else {
+                                self.place(name.span)
+                            },
                         }),
                         None => {}
                     }
@@ -158,8 +184,11 @@ impl Lowering<'_> {
             };
             if !quantity.row().domain.contains(typed.bound.value.get()) {
                 self.report(
-                    Diagnostic::new(Code::Domain, format!("{} is never {}", quantity.name(), typed.bound.shown))
-                        .at(self.place(value.span), "outside of what it can be"),
+                    Diagnostic::new(
+                        Code::Domain,
+                        format!("{} is never {}", quantity.name(), typed.bound.shown),
+                    )
+                    .at(self.place(value.span), "outside of what it can be"),
                 );
                 return;
             }
@@ -178,7 +207,11 @@ impl Lowering<'_> {
         }
         if let Some(values) = Interval::new(from.get(), to.get()) {
             let place = self.place(context.statement);
-            self.assumes.push(Assume { quantity, values, place });
+            self.assumes.push(Assume {
+                quantity,
+                values,
+                place,
+            });
         }
     }
 
@@ -189,10 +222,13 @@ impl Lowering<'_> {
             for earlier in self.assumes.iter().take(i) {
                 if earlier.quantity == later.quantity && earlier.values.is_disjoint(later.values) {
                     found.push(
-                        Diagnostic::new(Code::Assume, format!("these premises about {} exclude each other", later.quantity.name()))
-                            .at(later.place, "no launch is inside both")
-                            .at(earlier.place, "the other one")
-                            .help("keep one of them"),
+                        Diagnostic::new(
+                            Code::Assume,
+                            format!("these premises about {} exclude each other", later.quantity.name()),
+                        )
+                        .at(later.place, "no launch is inside both")
+                        .at(earlier.place, "the other one")
+                        .help("keep one of them"),
                     );
                 }
             }
@@ -211,7 +247,9 @@ impl Lowering<'_> {
                 Some(meant) => found
                     .at(place, format!("did you mean `{meant}`?"))
                     .instead(self.rewritten(statement, probe.kind.span, meant)),
-                None => found.at(place, "unknown kind").help(format!("a probe is {}", one_of(&words))),
+                None => found
+                    .at(place, "unknown kind")
+                    .help(format!("a probe is {}", one_of(&words))),
             });
             return;
         };
@@ -255,9 +293,12 @@ impl Lowering<'_> {
     fn probe_pin(&mut self, probe: &syntax::Probe, statement: Span) -> Option<String> {
         let Some(pin) = &probe.pin else {
             self.report(
-                Diagnostic::new(Code::ProbeUnpinned, format!("`{}` is not pinned by its hash", probe.path.value))
-                    .at(self.place(statement), "training refuses it")
-                    .help(format!("`ftrisk pin {}` writes it", self.text.name())),
+                Diagnostic::new(
+                    Code::ProbeUnpinned,
+                    format!("`{}` is not pinned by its hash", probe.path.value),
+                )
+                .at(self.place(statement), "training refuses it")
+                .help(format!("`ftrisk pin {}` writes it", self.text.name())),
             );
             return None;
         };
@@ -266,7 +307,10 @@ impl Lowering<'_> {
         }
         self.report(
             Diagnostic::new(Code::ProbeHash, "a SHA-256 has 64 hexadecimal digits")
-                .at(self.place(pin.span), format!("{} characters", pin.value.chars().count()))
+                .at(
+                    self.place(pin.span),
+                    format!("{} characters", pin.value.chars().count()),
+                )
                 .help(format!("`ftrisk pin {}` writes the right one", self.text.name())),
         );
         None

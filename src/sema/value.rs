@@ -16,18 +16,17 @@ pub(super) struct Typed {
 
 impl Lowering<'_> {
     /// A bound in the measure of its quantity.
-    pub(super) fn bound(
-        &mut self,
-        quantity: Quantity,
-        bound: &syntax::Bound,
-        statement: Span,
-    ) -> Option<Typed> {
+    pub(super) fn bound(&mut self, quantity: Quantity, bound: &syntax::Bound, statement: Span) -> Option<Typed> {
         let unit = self.unit_of(&bound.value)?;
         let of_base = bound.of_base.is_some();
         if let Some(span) = bound.of_base {
             self.base_is_possible(quantity, span, bound, statement)?;
         }
-        let dimension = if of_base { Dimension::Ratio } else { quantity.row().dimension };
+        let dimension = if of_base {
+            Dimension::Ratio
+        } else {
+            quantity.row().dimension
+        };
         self.unit_fits(quantity, dimension, unit, bound, statement)?;
         let value = self.measured(&bound.value, unit)?;
         let digits = self.text.slice(bound.value.number.span).replace('_', "");
@@ -63,7 +62,10 @@ impl Lowering<'_> {
         let number = self.text.slice(value.number.span).to_owned();
         self.report(match meant {
             Some(unit) => found.instead(unit.show(&number)),
-            None => found.help(format!("units are {}; everything else is a bare number", one_of(&known))),
+            None => found.help(format!(
+                "units are {}; everything else is a bare number",
+                one_of(&known)
+            )),
         });
         None
     }
@@ -88,15 +90,25 @@ impl Lowering<'_> {
             Dimension::Number => ("a bare number: its name is its unit".to_owned(), number),
             Dimension::Information => {
                 // A share of nothing has no size in nats; only the digits can be kept.
-                let number = if unit == Some(Unit::Percent) { "0.05".to_owned() } else { number };
-                ("information: `nats` or `bits` per token".to_owned(), Unit::Nats.show(&number))
+                let number = if unit == Some(Unit::Percent) {
+                    "0.05".to_owned()
+                } else {
+                    number
+                };
+                (
+                    "information: `nats` or `bits` per token".to_owned(),
+                    Unit::Nats.show(&number),
+                )
             }
             // `1.2 of base` is 120%: nobody means a fiftieth of it.
             Dimension::Ratio if bound.of_base.is_some() && bound.value.number.value.value.get() < 10.0 => {
                 let share = Finite::decimal(bound.value.number.value.value.get() * 100.0);
                 (String::new(), Unit::Percent.show(&Finite::shortest(share)))
             }
-            Dimension::Ratio => ("a share: write it with `%`".to_owned(), percent(&bound.value.number.value)),
+            Dimension::Ratio => (
+                "a share: write it with `%`".to_owned(),
+                percent(&bound.value.number.value),
+            ),
         };
         let wanted = if bound.of_base.is_some() {
             "a share of the base's reading: write it with `%`".to_owned()
@@ -173,7 +185,9 @@ impl Lowering<'_> {
             // A share of nothing says nothing about the number that was meant.
             found
         } else {
-            found.help("give the bound itself, for example").instead(self.rewritten(statement, bound.span, &unit))
+            found
+                .help("give the bound itself, for example")
+                .instead(self.rewritten(statement, bound.span, &unit))
         });
         None
     }
@@ -218,7 +232,14 @@ mod tests {
 
     #[test]
     fn percent_is_an_exact_shift() {
-        for (digits, value) in [("20", 0.2), ("0.1", 0.001), ("84.9", 0.849), ("5e1", 0.5), ("7", 0.07), ("1e-3", 1e-5)] {
+        for (digits, value) in [
+            ("20", 0.2),
+            ("0.1", 0.001),
+            ("84.9", 0.849),
+            ("5e1", 0.5),
+            ("7", 0.07),
+            ("1e-3", 1e-5),
+        ] {
             assert_eq!(shifted(digits), Some(value), "{digits}");
         }
         // 0.29 * 100 is not 29, and 29 / 100 happens to be right; 0.57 shows why neither is the rule.

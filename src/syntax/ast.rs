@@ -139,7 +139,10 @@ pub struct Statement {
 
 /// What a statement says.
 #[derive(Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every statement is a limit: a box would only add a step")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every statement is a limit: a box would only add a step"
+)]
 pub enum StatementKind {
     /// `extends "…"`
     Extends(Extends),
@@ -204,7 +207,10 @@ pub struct Probe {
 
 /// What a line asks of a run.
 #[derive(Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every statement is a limit: a box would only add a step")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every statement is a limit: a box would only add a step"
+)]
 pub enum Condition {
     /// A limit on a quantity.
     Limit(Limit),

@@ -7,10 +7,9 @@ use pest::Parser;
 use pest::iterators::{Pair, Pairs};
 
 use super::ast::{
-    Allow, Assume, Bound, Choice, Comment, Comparison, Condition, Expectation, Extends,
-    File, ForBlock, GivenFact, Header, Limit, Name, Number, On, Probe, Reading, Require, Response,
-    Rung, Scope, Selector, SelectorTest, Side, Statement, StatementKind, Test, TestLine, Until,
-    Value, Waive,
+    Allow, Assume, Bound, Choice, Comment, Comparison, Condition, Expectation, Extends, File, ForBlock, GivenFact,
+    Header, Limit, Name, Number, On, Probe, Reading, Require, Response, Rung, Scope, Selector, SelectorTest, Side,
+    Statement, StatementKind, Test, TestLine, Until, Value, Waive,
 };
 use super::rules::{RiskParser, Rule};
 use super::traps;
@@ -30,10 +29,9 @@ pub(super) fn build(source: SourceId, text: &str) -> (File, Vec<Diagnostic>) {
         Ok(pairs) => builder.file(pairs),
         Err(error) => {
             let span = traps::error_span(&error);
-            builder.report(Diagnostic::new(Code::Syntax, "this text cannot be read").at(
-                Place { source, span },
-                "from here on",
-            ));
+            builder.report(
+                Diagnostic::new(Code::Syntax, "this text cannot be read").at(Place { source, span }, "from here on"),
+            );
             File::default()
         }
     };
@@ -161,7 +159,10 @@ impl<'i> Builder<'i> {
         let statements = self.statements(parts, true);
         let is_header = |line: &str| line.trim_start().starts_with("policy");
         let tried = self.text.lines().any(is_header)
-            || self.diagnostics.iter().any(|found| found.instead.as_deref().is_some_and(is_header));
+            || self
+                .diagnostics
+                .iter()
+                .any(|found| found.instead.as_deref().is_some_and(is_header));
         if header.is_none() && !tried && !self.text.trim().is_empty() {
             let at = first.map_or(Span::new(0, 0), |first| Span::new(first.start, first.start));
             self.report(
@@ -635,11 +636,7 @@ impl<'i> Builder<'i> {
         let mut parts = self.parts(pair);
         let value = self.value(parts.take(Rule::value)?)?;
         let of_base = parts.take(Rule::of_base).map(|of_base| trimmed(&of_base));
-        Some(Bound {
-            value,
-            of_base,
-            span,
-        })
+        Some(Bound { value, of_base, span })
     }
 
     fn value(&mut self, pair: Pair<'i, Rule>) -> Option<Value> {
@@ -655,8 +652,7 @@ impl<'i> Builder<'i> {
         match traps::number(pair.as_str()) {
             Ok(number) => Some(Spanned::new(number, span)),
             Err(mistake) => {
-                let mut found = Diagnostic::new(Code::Number, mistake.message)
-                    .at(self.place(span), mistake.label);
+                let mut found = Diagnostic::new(Code::Number, mistake.message).at(self.place(span), mistake.label);
                 found.instead = mistake.instead;
                 self.report(found);
                 None

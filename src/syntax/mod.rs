@@ -71,7 +71,10 @@ fn hidden_text(source: SourceId, text: &str) -> Vec<Diagnostic> {
             let span = Span::new(at, at + c.len_utf8());
             Diagnostic::new(
                 Code::HiddenText,
-                format!("U+{:04X} cannot be seen and can make a line read otherwise than it is", c as u32),
+                format!(
+                    "U+{:04X} cannot be seen and can make a line read otherwise than it is",
+                    c as u32
+                ),
             )
             .at(Place { source, span }, "here")
             .help("delete it")

@@ -25,7 +25,12 @@ pub(super) fn number(text: &str) -> Result<Number, NumberMistake> {
         // Only a number that would be accepted is offered. This asks the number itself, not this function: a text may
         // hold a million mistakes.
         instead: instead.filter(|instead| {
-            let first = instead.split(' ').next().unwrap_or("").trim_start_matches('-').replace('_', "");
+            let first = instead
+                .split(' ')
+                .next()
+                .unwrap_or("")
+                .trim_start_matches('-')
+                .replace('_', "");
             first.starts_with(|c: char| c.is_ascii_digit())
                 && first.ends_with(|c: char| c.is_ascii_digit())
                 && Number::from_digits(&first).is_some()
@@ -46,7 +51,9 @@ pub(super) fn number(text: &str) -> Result<Number, NumberMistake> {
         let message = format!("`{shown}` ends in a dot");
         return Err(mistake(message, "no digit after the dot", Some(whole.to_owned())));
     }
-    let plain = digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+    let plain = digits
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
     if plain && !digits.contains(".e") && !digits.contains(".E") && text.matches("..").count() == 0 {
         return Number::from_digits(&digits).ok_or_else(|| {
             let message = if digits.parse::<f64>().is_ok() {
@@ -59,7 +66,11 @@ pub(super) fn number(text: &str) -> Result<Number, NumberMistake> {
     }
     if let Some((from, to)) = text.split_once("..") {
         let message = "a range is written with `to`".to_owned();
-        return Err(mistake(message, "two numbers", Some(format!("{from} to {}", to.trim_start_matches(['.', '='])))));
+        return Err(mistake(
+            message,
+            "two numbers",
+            Some(format!("{from} to {}", to.trim_start_matches(['.', '=']))),
+        ));
     }
     let split = digits
         .find(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E'))
@@ -93,7 +104,11 @@ pub(super) fn explain(source: SourceId, text: &str, whole: Span, junk: Span, at_
     let line = first_line(text, whole);
     let rest = first_line(text, junk);
     let at = |span: Span| Place { source, span };
-    let code = if rest.chars().any(is_full_width) { Code::HiddenText } else { Code::Syntax };
+    let code = if rest.chars().any(is_full_width) {
+        Code::HiddenText
+    } else {
+        Code::Syntax
+    };
     for trap in TRAPS {
         let Some((found, fixed)) = (trap.find)(line, junk.start.saturating_sub(whole.start)) else {
             continue;
@@ -155,7 +170,13 @@ const TRAPS: &[Trap] = &[
         verb: "",
     },
     Trap {
-        find: |line, _| replace(line, &["<=", "≤", "=<", "<"], if line.starts_with("assume") { "1 to" } else { "" }),
+        find: |line, _| {
+            replace(
+                line,
+                &["<=", "≤", "=<", "<"],
+                if line.starts_with("assume") { "1 to" } else { "" },
+            )
+        },
         message: "a limit has no operator: `max` already says at most",
         label: "not needed",
         help: "",
@@ -325,22 +346,39 @@ fn between_numbers(line: &str, signs: &[&str]) -> Option<Found> {
     let code = split_comment(line).0;
     let (at, sign) = signs.iter().find_map(|sign| {
         // The words on both sides are numbers through and through: `e-4` is an exponent, `Qwen3-4B` a name.
-        let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit()) && number(word.trim_end_matches('%')).is_ok();
+        let is_number =
+            |word: &str| word.starts_with(|c: char| c.is_ascii_digit()) && number(word.trim_end_matches('%')).is_ok();
         let found = code.match_indices(sign).find(|(at, _)| {
-            let before = code.get(..*at).unwrap_or("").split_whitespace().next_back().unwrap_or("");
-            let after = code.get(at + sign.len()..).unwrap_or("").split_whitespace().next().unwrap_or("");
+            let before = code
+                .get(..*at)
+                .unwrap_or("")
+                .split_whitespace()
+                .next_back()
+                .unwrap_or("");
+            let after = code
+                .get(at + sign.len()..)
+                .unwrap_or("")
+                .split_whitespace()
+                .next()
+                .unwrap_or("");
             is_number(before) && is_number(after)
         });
         found.map(|(at, _)| (at, *sign))
     })?;
     let (before, after) = (code.get(..at)?, code.get(at + sign.len()..)?);
-    Some((Span::new(at, at + sign.len()), Some(tidy(&format!("{before} to {after}")))))
+    Some((
+        Span::new(at, at + sign.len()),
+        Some(tidy(&format!("{before} to {after}"))),
+    ))
 }
 
 /// `while Q above v` is `until Q below v`.
 fn as_long_as(line: &str, from: usize) -> Option<Found> {
     let (span, fixed) = replace_word(line, from, &["while"], "until")?;
-    Some((span, fixed.map(|fixed| fixed.split(' ').map(other_side).collect::<Vec<&str>>().join(" "))))
+    Some((
+        span,
+        fixed.map(|fixed| fixed.split(' ').map(other_side).collect::<Vec<&str>>().join(" ")),
+    ))
 }
 
 fn other_side(word: &str) -> &str {
@@ -357,7 +395,11 @@ fn condition_behind(line: &str, from: usize) -> Option<Found> {
         .or_else(|| replace_word(line, from.max("for".len()), &["for"], "for"))?;
     let code = split_comment(line).0;
     let (before, after) = (code.get(..span.start)?.trim(), code.get(span.end..)?.trim());
-    let fixed = if before.is_empty() { format!("for {after}") } else { format!("for {after} {{ {before} }}") };
+    let fixed = if before.is_empty() {
+        format!("for {after}")
+    } else {
+        format!("for {after} {{ {before} }}")
+    };
     Some((span, Some(fixed)))
 }
 
@@ -386,9 +428,7 @@ fn half_width(c: char) -> char {
         '，' | '、' => ',',
         '。' => '.',
         '\u{3000}' => ' ',
-        '\u{FF01}'..='\u{FF5E}' => {
-            char::from_u32(c as u32 - 0xFEE0).unwrap_or(c)
-        }
+        '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
         _ => c,
     }
 }
@@ -439,8 +479,8 @@ fn other_verb(line: &str, _: usize) -> Option<Found> {
 }
 
 const STARTERS: &[&str] = &[
-    "policy", "extends", "assume", "probe", "audit", "advise", "max", "min", "range", "allow",
-    "require", "waive", "for", "test",
+    "policy", "extends", "assume", "probe", "audit", "advise", "max", "min", "range", "allow", "require", "waive",
+    "for", "test",
 ];
 
 fn split_comment(line: &str) -> (&str, &str) {
@@ -480,7 +520,11 @@ fn unexpected(source: SourceId, text: &str, whole: Span, junk: Span, rest: &str,
     if !STARTERS.contains(&starter) {
         let word_end = rest.find(char::is_whitespace).unwrap_or(rest.len()).max(1);
         let limit = accepted(&format!("max {}", split_comment(line).0)).filter(|_| line.contains(char::is_whitespace));
-        let verbs = if at_top { one_of(STARTERS) } else { one_of(&["max", "min", "range", "allow", "require", "advise"]) };
+        let verbs = if at_top {
+            one_of(STARTERS)
+        } else {
+            one_of(&["max", "min", "range", "allow", "require", "advise"])
+        };
         let finding = Diagnostic::new(Code::Syntax, "no statement begins here")
             .at(place(clip(text, junk.start, junk.start + word_end)), "not understood");
         return match limit {
@@ -493,27 +537,48 @@ fn unexpected(source: SourceId, text: &str, whole: Span, junk: Span, rest: &str,
         Ok(_) => (code.len(), Vec::new()),
         Err(error) => (error_span(&error).start, expected(&error)),
     };
-    let wanted = if wanted.is_empty() { "another word".to_owned() } else { one_of(&wanted) };
+    let wanted = if wanted.is_empty() {
+        "another word".to_owned()
+    } else {
+        one_of(&wanted)
+    };
     let (before, after) = code.split_at_checked(at).unwrap_or((code, ""));
     let found = after.split_whitespace().next().unwrap_or("");
     let (from, message, label) = if found.is_empty() {
         let last = before.trim_end();
         let from = last.rfind(char::is_whitespace).map_or(0, |blank| blank + 1);
         let message = format!("`{}` ends too early: {wanted} is missing", shortened(before.trim()));
-        (Span::new(from, last.len()), message, format!("expected {wanted} after this"))
+        (
+            Span::new(from, last.len()),
+            message,
+            format!("expected {wanted} after this"),
+        )
     } else {
         let from = at + after.find(found).unwrap_or(0);
-        let message = format!("`{}` is not understood after `{}`", shortened(found), shortened(before.trim()));
-        (Span::new(from, from + found.len()), message, format!("expected {wanted}"))
+        let message = format!(
+            "`{}` is not understood after `{}`",
+            shortened(found),
+            shortened(before.trim())
+        );
+        (
+            Span::new(from, from + found.len()),
+            message,
+            format!("expected {wanted}"),
+        )
     };
     let reserved = RESERVED.contains(&found) && wanted.contains("a word");
     let (message, label) = if reserved {
-        (format!("`{found}` is a word of the language"), "cannot be a name".to_owned())
+        (
+            format!("`{found}` is a word of the language"),
+            "cannot be a name".to_owned(),
+        )
     } else {
         (message, label)
     };
-    let finding = Diagnostic::new(Code::Syntax, message)
-        .at(place(clip(text, whole.start + from.start, whole.start + from.end)), label);
+    let finding = Diagnostic::new(Code::Syntax, message).at(
+        place(clip(text, whole.start + from.start, whole.start + from.end)),
+        label,
+    );
     if reserved {
         let rest = after.trim_start().strip_prefix(found).unwrap_or("");
         return match accepted(&format!("{}\"{found}\"{rest}", spaced(before, found))) {
@@ -544,8 +609,16 @@ fn repaired(before: &str, found: &str, after: &str) -> Option<String> {
     let (head, glued) = before.split_at_checked(start).unwrap_or((before, ""));
     let quoted = [format!("{head}\"{glued}{found}\"{rest}")];
     // `stage sft | method lora` goes on with another fact.
-    let other_fact = before.rfind('|').map(|bar| format!("{},{} {found}{rest}", before.get(..bar).unwrap_or("").trim_end(), before.get(bar + 1..).unwrap_or("").trim_end()));
-    let joined = [",", "|", "to"].into_iter().map(|joint| format!("{}{joint} {found}{rest}", spaced(before, joint)));
+    let other_fact = before.rfind('|').map(|bar| {
+        format!(
+            "{},{} {found}{rest}",
+            before.get(..bar).unwrap_or("").trim_end(),
+            before.get(bar + 1..).unwrap_or("").trim_end()
+        )
+    });
+    let joined = [",", "|", "to"]
+        .into_iter()
+        .map(|joint| format!("{}{joint} {found}{rest}", spaced(before, joint)));
     let after_swaps = other_fact.into_iter().chain(joined).chain(quoted);
     swaps
         .map(|swap| format!("{}{swap}{rest}", spaced(before, swap)))
@@ -556,7 +629,11 @@ fn repaired(before: &str, found: &str, after: &str) -> Option<String> {
 /// What comes before a word or a sign: a comma follows without a blank.
 fn spaced(before: &str, next: &str) -> String {
     let before = before.trim_end();
-    if next == "," { before.to_owned() } else { format!("{before} ") }
+    if next == "," {
+        before.to_owned()
+    } else {
+        format!("{before} ")
+    }
 }
 
 /// Text of the user's as a message can hold it.
@@ -570,21 +647,81 @@ fn shortened(text: &str) -> String {
 
 /// Words that cannot be names; `grammar/riskpolicy.pest` has the same under `keyword`, and a test compares.
 const RESERVED: &[&str] = &[
-    "policy", "extends", "assume", "probe", "audit", "advise", "max", "min", "range", "allow", "require", "waiver", "waive", "for",
-    "test", "to", "of", "base", "on", "at", "confidence", "until", "below", "above", "least", "most", "else", "then",
-    "and", "slow", "times", "scale", "skip", "rollback", "stop", "no", "up", "down", "by", "because", "every",
-    "sha256", "given", "expect",
+    "policy",
+    "extends",
+    "assume",
+    "probe",
+    "audit",
+    "advise",
+    "max",
+    "min",
+    "range",
+    "allow",
+    "require",
+    "waiver",
+    "waive",
+    "for",
+    "test",
+    "to",
+    "of",
+    "base",
+    "on",
+    "at",
+    "confidence",
+    "until",
+    "below",
+    "above",
+    "least",
+    "most",
+    "else",
+    "then",
+    "and",
+    "slow",
+    "times",
+    "scale",
+    "skip",
+    "rollback",
+    "stop",
+    "no",
+    "up",
+    "down",
+    "by",
+    "because",
+    "every",
+    "sha256",
+    "given",
+    "expect",
 ];
 
 /// The words inside statements.
 const JOINTS: &[&str] = &[
-    "to", "of base", "on", "confidence", "until", "below", "above", "else", "then", "and slow", "times", "scale",
-    "skip", "rollback", "stop", "no waiver", "waiver", "every", "sha256", "because",
+    "to",
+    "of base",
+    "on",
+    "confidence",
+    "until",
+    "below",
+    "above",
+    "else",
+    "then",
+    "and slow",
+    "times",
+    "scale",
+    "skip",
+    "rollback",
+    "stop",
+    "no waiver",
+    "waiver",
+    "every",
+    "sha256",
+    "because",
 ];
 
 /// A span that ends inside the text and covers no line end.
 fn clip(text: &str, start: usize, end: usize) -> Span {
-    let end = (end.min(text.len()).max(start)..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(start);
+    let end = (end.min(text.len()).max(start)..=text.len())
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(start);
     let line_end = text.get(start..end).and_then(|slice| slice.find('\n'));
     Span::new(start, line_end.map_or(end, |at| start + at))
 }
@@ -611,7 +748,9 @@ fn example(starter: &str) -> &'static str {
         "range" => "range batch.effective 4 to 128",
         "allow" => "allow stage sft | dpo",
         "require" => "require seed, clipping",
-        "waive" => "waive lora.rank up to 128 for \"runs/legal/*.yaml\" until 2026-12-31 by \"@owner\" because \"reason\"",
+        "waive" => {
+            "waive lora.rank up to 128 for \"runs/legal/*.yaml\" until 2026-12-31 by \"@owner\" because \"reason\""
+        }
         "for" => "for method lora { max lora.rank 16 }",
         "test" => "test \"name\" { given \"run.yaml\" expect within }",
         _ => "max drift.total 0.05 nats on general else stop",
@@ -628,7 +767,12 @@ mod tests {
     fn reserved_words_are_those_of_the_grammar() {
         let grammar = include_str!("../../grammar/riskpolicy.pest");
         let start = grammar.find("keyword     = @{").expect("the rule is there");
-        let rule = grammar.split_at(start).1.split("!(ASCII").next().expect("it ends in a look-ahead");
+        let rule = grammar
+            .split_at(start)
+            .1
+            .split("!(ASCII")
+            .next()
+            .expect("it ends in a look-ahead");
         let words: Vec<&str> = rule.split('"').skip(1).step_by(2).collect();
         assert_eq!(words, RESERVED);
         for word in RESERVED {
@@ -639,7 +783,10 @@ mod tests {
     #[test]
     fn every_quantity_and_fact_is_a_name() {
         use crate::quantity::{CATEGORIES, QUANTITIES};
-        let names = QUANTITIES.iter().map(|q| q.name()).chain(CATEGORIES.iter().map(|c| c.name()));
+        let names = QUANTITIES
+            .iter()
+            .map(|q| q.name())
+            .chain(CATEGORIES.iter().map(|c| c.name()));
         for name in names {
             let whole = RiskParser::parse(Rule::name, name).is_ok_and(|pairs| pairs.as_str() == name);
             assert!(whole, "{name}");

@@ -35,12 +35,17 @@ fn main() {
         let id = sources.add("r", run.as_str());
         black_box(adapt::read(id, &sources, adapt::Launch::default()));
     });
-    println!("  read a run file of {} lines            {read:8.1}", run.lines().count());
+    println!(
+        "  read a run file of {} lines            {read:8.1}",
+        run.lines().count()
+    );
     let mut sources = Sources::default();
     let id = sources.add("p", policy);
     let compiled = sema::compile(id, &sources).policy.expect("shipped policies compile");
     let id = sources.add("r", run.as_str());
-    let facts = adapt::read(id, &sources, adapt::Launch::default()).facts.expect("a run file");
+    let facts = adapt::read(id, &sources, adapt::Launch::default())
+        .facts
+        .expect("a run file");
     let judge = median(2_000, || {
         black_box(check::judge(&compiled, &facts, &sources, false));
     });
@@ -54,7 +59,11 @@ fn main() {
             let id = sources.add("g", text.as_str());
             black_box(sema::compile(id, &sources));
         });
-        println!("  {lines:6} lines, {:4} kB                  {:8.2}", text.len() / 1000, time / lines as f64);
+        println!(
+            "  {lines:6} lines, {:4} kB                  {:8.2}",
+            text.len() / 1000,
+            time / lines as f64
+        );
     }
 
     processes();
@@ -66,8 +75,14 @@ fn generated(lines: usize) -> String {
     for i in 1..lines {
         let line = match i % 3 {
             0 => format!("for model \"family-{i}/*\" {{ max lora.rank {} }}\n", i % 60 + 1),
-            1 => format!("for model \"family-{i}/*\" {{ range batch.effective 4 to {} }}\n", i % 200 + 8),
-            _ => format!("for model \"family-{i}/*\", stage sft {{ max learning_rate {}e-5 }}\n", i % 90 + 1),
+            1 => format!(
+                "for model \"family-{i}/*\" {{ range batch.effective 4 to {} }}\n",
+                i % 200 + 8
+            ),
+            _ => format!(
+                "for model \"family-{i}/*\", stage sft {{ max learning_rate {}e-5 }}\n",
+                i % 90 + 1
+            ),
         };
         text.push_str(&line);
     }
@@ -82,8 +97,15 @@ fn processes() {
     std::fs::write(&source, "fn main() {}\n").expect("a source file");
     let empty = folder.join("empty");
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
-    let built = Command::new(rustc).args(["-O", "-C", "strip=symbols", "-o"]).arg(&empty).arg(&source).status();
-    assert!(built.is_ok_and(|status| status.success()), "the empty program does not build");
+    let built = Command::new(rustc)
+        .args(["-O", "-C", "strip=symbols", "-o"])
+        .arg(&empty)
+        .arg(&source)
+        .status();
+    assert!(
+        built.is_ok_and(|status| status.success()),
+        "the empty program does not build"
+    );
 
     let check = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ftrisk"));
@@ -96,7 +118,9 @@ fn processes() {
     ];
     if let Ok(line) = std::env::var("FTRISK_REGORUS") {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        let name = Path::new(&words[0]).file_name().map_or(words[0].clone(), |n| n.to_string_lossy().into_owned());
+        let name = Path::new(&words[0])
+            .file_name()
+            .map_or(words[0].clone(), |n| n.to_string_lossy().into_owned());
         commands.push((
             name,
             Box::new(move || {
@@ -110,7 +134,11 @@ fn processes() {
     for round in 0..45 {
         for ((_, command), times) in commands.iter().zip(&mut times) {
             let start = Instant::now();
-            let status = command().stdout(Stdio::null()).stderr(Stdio::null()).status().expect("it starts");
+            let status = command()
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .expect("it starts");
             black_box(status);
             // The first rounds warm the caches.
             if round >= 5 {

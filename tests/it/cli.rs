@@ -11,39 +11,72 @@ fn clone() -> Folder {
 
 fn screen(args: &[&str]) -> String {
     let ran = Case::within(clone()).args(args.iter().copied()).run();
-    let complaints = if ran.stderr.is_empty() { String::new() } else { format!("-- stderr\n{}", ran.stderr) };
+    let complaints = if ran.stderr.is_empty() {
+        String::new()
+    } else {
+        format!("-- stderr\n{}", ran.stderr)
+    };
     format!("{}{complaints}-- exit {}\n", ran.stdout, ran.code)
 }
 
 #[test]
 fn a_run_inside_its_budgets() {
-    insta::assert_snapshot!(screen(&["check", "builtin:cautious-sft", "examples/llama-factory/inside.yaml"]));
+    insta::assert_snapshot!(screen(&[
+        "check",
+        "builtin:cautious-sft",
+        "examples/llama-factory/inside.yaml"
+    ]));
 }
 
 #[test]
 fn a_run_over_several_of_them() {
-    insta::assert_snapshot!(screen(&["check", "builtin:cautious-sft", "examples/llama-factory/over.yaml"]));
+    insta::assert_snapshot!(screen(&[
+        "check",
+        "builtin:cautious-sft",
+        "examples/llama-factory/over.yaml"
+    ]));
 }
 
 #[test]
 fn a_run_that_a_missing_fact_decides() {
-    insta::assert_snapshot!(screen(&["check", "builtin:cautious-sft", "examples/llama-factory/open.yaml"]));
+    insta::assert_snapshot!(screen(&[
+        "check",
+        "builtin:cautious-sft",
+        "examples/llama-factory/open.yaml"
+    ]));
 }
 
 #[test]
 fn a_run_that_nobody_judged() {
-    insta::assert_snapshot!(screen(&["check", "builtin:cautious-sft", "examples/llama-factory/not-covered.yaml"]));
+    insta::assert_snapshot!(screen(&[
+        "check",
+        "builtin:cautious-sft",
+        "examples/llama-factory/not-covered.yaml"
+    ]));
 }
 
 #[test]
 fn every_line_with_its_verdict() {
-    let args = ["check", "-v", "builtin:cautious-sft", "examples/llama-factory/inside.yaml", "--world-size", "4"];
+    let args = [
+        "check",
+        "-v",
+        "builtin:cautious-sft",
+        "examples/llama-factory/inside.yaml",
+        "--world-size",
+        "4",
+    ];
     insta::assert_snapshot!(screen(&args));
 }
 
 #[test]
 fn a_launch_outside_of_the_premise() {
-    let args = ["check", "builtin:cautious-sft", "examples/llama-factory/inside.yaml", "--world-size", "16"];
+    let args = [
+        "check",
+        "builtin:cautious-sft",
+        "examples/llama-factory/inside.yaml",
+        "--world-size",
+        "16",
+    ];
     insta::assert_snapshot!(screen(&args));
 }
 
@@ -71,7 +104,13 @@ fn strict_makes_advice_a_limit() {
 
 #[test]
 fn json() {
-    let args = ["check", "--format", "json", "builtin:cautious-sft", "examples/llama-factory/open.yaml"];
+    let args = [
+        "check",
+        "--format",
+        "json",
+        "builtin:cautious-sft",
+        "examples/llama-factory/open.yaml",
+    ];
     let text = screen(&args).replace(env!("CARGO_PKG_VERSION"), "[version]");
     insta::assert_snapshot!(text);
 }
@@ -109,12 +148,23 @@ max lora.alpha 32 // twice the rank
         (13, "require seed, clipping"),
         (14, "max lora.alpha 32 # twice the rank"),
     ];
-    let ran = Case::new().file("p.riskpolicy", policy).file("r.yaml", "").args(["check", "p.riskpolicy", "r.yaml"]);
+    let ran = Case::new()
+        .file("p.riskpolicy", policy)
+        .file("r.yaml", "")
+        .args(["check", "p.riskpolicy", "r.yaml"]);
     let ran = ran.run().code(2);
     for (line, instead) in offered {
         let place = format!("p.riskpolicy:{line}:");
-        assert!(ran.stdout.contains(&place), "nothing about line {line}:\n{}", ran.stdout);
-        assert!(ran.stdout.contains(&format!("`{instead}`")), "`{instead}` is not offered:\n{}", ran.stdout);
+        assert!(
+            ran.stdout.contains(&place),
+            "nothing about line {line}:\n{}",
+            ran.stdout
+        );
+        assert!(
+            ran.stdout.contains(&format!("`{instead}`")),
+            "`{instead}` is not offered:\n{}",
+            ran.stdout
+        );
     }
     assert_eq!(ran.stdout.matches("error[").count(), offered.len(), "{}", ran.stdout);
     insta::assert_snapshot!(ran.stdout);
@@ -135,41 +185,78 @@ fn help_and_explanations() {
 #[test]
 fn explain_takes_what_a_headline_shows() {
     let page = Case::new().args(["explain", "over"]).run().code(0).stdout;
-    Case::new().args(["explain", "over[lora.rank]"]).run().code(0).stdout_is(&page);
-    Case::new().args(["explain"]).run().code(0).stdout_has("drift.total").stdout_has("unit-missing").stdout_has("stage");
+    Case::new()
+        .args(["explain", "over[lora.rank]"])
+        .run()
+        .code(0)
+        .stdout_is(&page);
+    Case::new()
+        .args(["explain"])
+        .run()
+        .code(0)
+        .stdout_has("drift.total")
+        .stdout_has("unit-missing")
+        .stdout_has("stage");
 }
 
 #[test]
 fn the_version_says_what_was_built() {
     let ran = Case::new().args(["--version"]).run().code(0);
     let features = if cfg!(feature = "train") { "cli, train" } else { "cli" };
-    ran.stdout_has(concat!("ftrisk ", env!("CARGO_PKG_VERSION"))).stdout_has(features);
+    ran.stdout_has(concat!("ftrisk ", env!("CARGO_PKG_VERSION")))
+        .stdout_has(features);
 }
 
 #[test]
 fn a_shipped_policy_prints_and_checks_alike() {
-    let text = Case::new().args(["policy", "show", "cautious-sft"]).run().code(0).stdout;
+    let text = Case::new()
+        .args(["policy", "show", "cautious-sft"])
+        .run()
+        .code(0)
+        .stdout;
     assert_eq!(text, read("policies/cautious-sft.riskpolicy"));
     let folder = clone();
     folder.write("mine.riskpolicy", text.as_bytes());
     let run = "examples/llama-factory/open.yaml";
-    let mine = Case::within(folder).args(["check", "mine.riskpolicy", run]).run().code(2).stdout;
-    let shipped = Case::within(clone()).args(["check", "builtin:cautious-sft", run]).run().code(2).stdout;
+    let mine = Case::within(folder)
+        .args(["check", "mine.riskpolicy", run])
+        .run()
+        .code(2)
+        .stdout;
+    let shipped = Case::within(clone())
+        .args(["check", "builtin:cautious-sft", run])
+        .run()
+        .code(2)
+        .stdout;
     assert_eq!(mine, shipped.replace("builtin:cautious-sft", "mine.riskpolicy"));
-    Case::new().args(["policy", "show", "cautious"]).run().code(2).stderr_has("cautious-sft");
+    Case::new()
+        .args(["policy", "show", "cautious"])
+        .run()
+        .code(2)
+        .stderr_has("cautious-sft");
 }
 
 #[test]
 fn completions_are_made_for_every_shell() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
-        Case::new().args(["completions", shell]).run().code(0).stdout_has("world-size");
+        Case::new()
+            .args(["completions", shell])
+            .run()
+            .code(0)
+            .stdout_has("world-size");
     }
 }
 
 #[test]
 fn colour_is_only_for_terminals_unless_asked_for() {
     let check = |color: &str| {
-        let args = ["check", "--color", color, "builtin:cautious-sft", "examples/llama-factory/over.yaml"];
+        let args = [
+            "check",
+            "--color",
+            color,
+            "builtin:cautious-sft",
+            "examples/llama-factory/over.yaml",
+        ];
         Case::within(clone()).args(args).run().code(1)
     };
     check("auto").stdout_lacks("\u{1b}");
@@ -192,12 +279,25 @@ fn pin_writes_replaces_and_leaves_alone() {
     let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_ne!(hash_a, empty);
     let pinned = ran.file("p.riskpolicy");
-    let first = ran.stdout.lines().next().unwrap().split_whitespace().next().unwrap().to_owned();
+    let first = ran
+        .stdout
+        .lines()
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned();
     assert_eq!(
         pinned,
-        format!("# kept\npolicy \"p\"\nprobe text \"a.jsonl\" sha256 \"{first}\" every 7 updates # trailing\naudit \"b.jsonl\" sha256 \"{empty}\"\nmax epochs 3\n")
+        format!(
+            "# kept\npolicy \"p\"\nprobe text \"a.jsonl\" sha256 \"{first}\" every 7 updates # trailing\naudit \"b.jsonl\" sha256 \"{empty}\"\nmax epochs 3\n"
+        )
     );
-    assert_eq!(ran.stdout, format!("{first}  a.jsonl  written\n{empty}  b.jsonl  replaced\n"));
+    assert_eq!(
+        ran.stdout,
+        format!("{first}  a.jsonl  written\n{empty}  b.jsonl  replaced\n")
+    );
     let again = Case::within(ran.folder).args(["pin", "p.riskpolicy"]).run().code(0);
     again.stdout_has("a.jsonl  unchanged").stdout_has("b.jsonl  unchanged");
 }
@@ -205,22 +305,41 @@ fn pin_writes_replaces_and_leaves_alone() {
 #[test]
 fn pin_writes_nothing_when_a_probe_is_missing_or_the_policy_is_broken() {
     let policy = "policy \"p\"\nprobe text \"a.jsonl\"\nprobe prompts \"none.jsonl\"\nmax epochs 3\n";
-    let ran = Case::new().file("p.riskpolicy", policy).file("a.jsonl", "").args(["pin", "p.riskpolicy"]).run().code(2);
+    let ran = Case::new()
+        .file("p.riskpolicy", policy)
+        .file("a.jsonl", "")
+        .args(["pin", "p.riskpolicy"])
+        .run()
+        .code(2);
     let ran = ran.stdout_has("there is no file none.jsonl to pin");
     assert_eq!(ran.file("p.riskpolicy"), policy);
     let broken = "policy \"p\"\nprobe text \"a.jsonl\"\nmax epochs <= 3\n";
-    let ran = Case::new().file("p.riskpolicy", broken).file("a.jsonl", "").args(["pin", "p.riskpolicy"]).run().code(2);
+    let ran = Case::new()
+        .file("p.riskpolicy", broken)
+        .file("a.jsonl", "")
+        .args(["pin", "p.riskpolicy"])
+        .run()
+        .code(2);
     assert_eq!(ran.file("p.riskpolicy"), broken);
-    Case::new().args(["pin", "builtin:cautious-sft"]).run().code(2).stdout_has("policy show");
+    Case::new()
+        .args(["pin", "builtin:cautious-sft"])
+        .run()
+        .code(2)
+        .stdout_has("policy show");
 }
 
 #[test]
 fn a_probe_that_changed_fails_and_an_absent_one_does_not() {
-    let policy = |hash: &str| format!("policy \"p\"\nprobe text \"a.jsonl\" sha256 \"{hash}\"\nmax drift.total 1 nats\nmax epochs 9\n");
+    let policy = |hash: &str| {
+        format!("policy \"p\"\nprobe text \"a.jsonl\" sha256 \"{hash}\"\nmax drift.total 1 nats\nmax epochs 9\n")
+    };
     let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let run = read("examples/llama-factory/inside.yaml");
     let check = |probe: Option<&str>| {
-        let case = Case::new().file("p.riskpolicy", policy(empty)).file("r.yaml", &run).args(["check", "p.riskpolicy", "r.yaml"]);
+        let case = Case::new()
+            .file("p.riskpolicy", policy(empty))
+            .file("r.yaml", &run)
+            .args(["check", "p.riskpolicy", "r.yaml"]);
         match probe {
             Some(text) => case.file("a.jsonl", text).run(),
             None => case.run(),
@@ -228,7 +347,10 @@ fn a_probe_that_changed_fails_and_an_absent_one_does_not() {
     };
     check(Some("")).code(0);
     check(None).code(0);
-    check(Some("x")).code(2).stdout_has("error[probe-hash]").stdout_has("is not the file that the policy pinned");
+    check(Some("x"))
+        .code(2)
+        .stdout_has("error[probe-hash]")
+        .stdout_has("is not the file that the policy pinned");
 }
 
 /// The table of what bad input gets: the file, and what the answer must name.
@@ -238,7 +360,15 @@ fn bad_run_files_get_a_clear_error() {
     let with = |line: &str| format!("{}{line}\n", read("examples/llama-factory/inside.yaml"));
     let instead = |key: &str, line: &str| -> String {
         let kept = read("examples/llama-factory/inside.yaml");
-        kept.lines().map(|l| if l.starts_with(key) { format!("{line}\n") } else { format!("{l}\n") }).collect()
+        kept.lines()
+            .map(|l| {
+                if l.starts_with(key) {
+                    format!("{line}\n")
+                } else {
+                    format!("{l}\n")
+                }
+            })
+            .collect()
     };
     let cases: [(&str, String, &str); 17] = [
         ("empty", String::new(), "r.yaml"),
@@ -247,20 +377,55 @@ fn bad_run_files_get_a_clear_error() {
         ("alias bomb", bomb.into(), "r.yaml"),
         ("open brackets", "[".repeat(100_000), "error[yaml]"),
         ("duplicate key", with("lora_rank: 16"), "error[duplicate-key]"),
-        ("too large a number", instead("learning_rate", "learning_rate: 1e999"), "error[value-type]"),
-        ("not a number", instead("learning_rate", "learning_rate: .nan"), "error[value-type]"),
-        ("negative rank", instead("lora_rank", "lora_rank: -8"), "error[value-type]"),
-        ("variable", instead("learning_rate", "learning_rate: ${LR}"), "error[value-unresolved]"),
-        ("template", instead("learning_rate", "learning_rate: {{ lr }}"), "error[value-unresolved]"),
-        ("merge", "model_name_or_path: m\nadapter_name_or_path: a\nexport_dir: out\n".into(), "error[not-a-run]"),
-        ("chat", "model_name_or_path: m\ntemplate: qwen3\ninfer_backend: huggingface\n".into(), "error[not-a-run]"),
-        ("launcher", "compute_environment: LOCAL_MACHINE\ndistributed_type: FSDP\nnum_processes: 8\n".into(), "error[not-a-run]"),
+        (
+            "too large a number",
+            instead("learning_rate", "learning_rate: 1e999"),
+            "error[value-type]",
+        ),
+        (
+            "not a number",
+            instead("learning_rate", "learning_rate: .nan"),
+            "error[value-type]",
+        ),
+        (
+            "negative rank",
+            instead("lora_rank", "lora_rank: -8"),
+            "error[value-type]",
+        ),
+        (
+            "variable",
+            instead("learning_rate", "learning_rate: ${LR}"),
+            "error[value-unresolved]",
+        ),
+        (
+            "template",
+            instead("learning_rate", "learning_rate: {{ lr }}"),
+            "error[value-unresolved]",
+        ),
+        (
+            "merge",
+            "model_name_or_path: m\nadapter_name_or_path: a\nexport_dir: out\n".into(),
+            "error[not-a-run]",
+        ),
+        (
+            "chat",
+            "model_name_or_path: m\ntemplate: qwen3\ninfer_backend: huggingface\n".into(),
+            "error[not-a-run]",
+        ),
+        (
+            "launcher",
+            "compute_environment: LOCAL_MACHINE\ndistributed_type: FSDP\nnum_processes: 8\n".into(),
+            "error[not-a-run]",
+        ),
         ("a list", "- a\n- b\n".into(), "r.yaml"),
         ("tab", "a:\n\t- b\n".into(), "error[yaml]"),
         ("misspelled key", with("lora_rnak: 16"), "error[unknown-key]"),
     ];
     for (name, text, names) in cases {
-        let ran = Case::new().file("r.yaml", &text).args(["check", "builtin:exploratory", "r.yaml"]).run();
+        let ran = Case::new()
+            .file("r.yaml", &text)
+            .args(["check", "builtin:exploratory", "r.yaml"])
+            .run();
         assert_eq!(ran.code, 2, "{name}: {}{}", ran.stdout, ran.stderr);
         assert!(ran.stdout.contains(names), "{name}: {}", ran.stdout);
         assert!(ran.stdout.contains("help:"), "{name} has no next step: {}", ran.stdout);
@@ -274,23 +439,63 @@ fn bad_policies_get_a_clear_error() {
     let cases: [(&str, Vec<u8>, &str); 12] = [
         ("empty", Vec::new(), "error[empty-policy]"),
         ("only a header", b"policy \"p\"\n".to_vec(), "error[empty-policy]"),
-        ("not UTF-8", b"policy \"p\"\nmax epochs \xff3\n".to_vec(), "error[not-text]"),
-        ("unknown quantity", b"policy \"p\"\nmax temperature 3\n".to_vec(), "error[unknown-name]"),
-        ("wrong unit", b"policy \"p\"\nmax learning_rate 3 nats\n".to_vec(), "error[unit-mismatch]"),
+        (
+            "not UTF-8",
+            b"policy \"p\"\nmax epochs \xff3\n".to_vec(),
+            "error[not-text]",
+        ),
+        (
+            "unknown quantity",
+            b"policy \"p\"\nmax temperature 3\n".to_vec(),
+            "error[unknown-name]",
+        ),
+        (
+            "wrong unit",
+            b"policy \"p\"\nmax learning_rate 3 nats\n".to_vec(),
+            "error[unit-mismatch]",
+        ),
         ("ten megabytes", b"max epochs 3\n".repeat(800_000), "error[too-large]"),
         ("nested braces", "{".repeat(100_000).into_bytes(), "error[syntax]"),
-        ("nested blocks", "for stage sft {\n".repeat(50_000).into_bytes(), "error[scope]"),
-        ("a million dots", format!("policy \"p\"\nmax epochs 5{}\n", ".".repeat(1_000_000)).into_bytes(), "error[number]"),
-        ("a name of a megabyte", format!("policy \"p\"\nmax {} 3\n", "a".repeat(1_000_000)).into_bytes(), "error[unknown-name]"),
-        ("a text of a megabyte", format!("policy \"p\"\nallow model \"{}\n", "a".repeat(1_000_000)).into_bytes(), "error[syntax]"),
-        ("a hidden character", "policy \"p\"\nmax epochs 3 # \u{202e}\n".as_bytes().to_vec(), "error[hidden-text]"),
+        (
+            "nested blocks",
+            "for stage sft {\n".repeat(50_000).into_bytes(),
+            "error[scope]",
+        ),
+        (
+            "a million dots",
+            format!("policy \"p\"\nmax epochs 5{}\n", ".".repeat(1_000_000)).into_bytes(),
+            "error[number]",
+        ),
+        (
+            "a name of a megabyte",
+            format!("policy \"p\"\nmax {} 3\n", "a".repeat(1_000_000)).into_bytes(),
+            "error[unknown-name]",
+        ),
+        (
+            "a text of a megabyte",
+            format!("policy \"p\"\nallow model \"{}\n", "a".repeat(1_000_000)).into_bytes(),
+            "error[syntax]",
+        ),
+        (
+            "a hidden character",
+            "policy \"p\"\nmax epochs 3 # \u{202e}\n".as_bytes().to_vec(),
+            "error[hidden-text]",
+        ),
     ];
     for (name, text, code) in cases {
-        let ran = Case::new().file("p.riskpolicy", &text).file("r.yaml", "").args(["check", "p.riskpolicy", "r.yaml"]).run();
+        let ran = Case::new()
+            .file("p.riskpolicy", &text)
+            .file("r.yaml", "")
+            .args(["check", "p.riskpolicy", "r.yaml"])
+            .run();
         assert_eq!(ran.code, 2, "{name}: {}{}", ran.stdout, ran.stderr);
         assert!(ran.stdout.contains(code), "{name}: {}", ran.stdout);
         assert!(ran.stdout.contains("help:"), "{name} has no next step: {}", ran.stdout);
-        assert!(ran.stdout.len() < 40_000, "{name} is answered at length: {}", ran.stdout.len());
+        assert!(
+            ran.stdout.len() < 40_000,
+            "{name} is answered at length: {}",
+            ran.stdout.len()
+        );
     }
 }
 
@@ -298,19 +503,41 @@ fn bad_policies_get_a_clear_error() {
 fn files_that_cannot_be_read_are_named() {
     let missing = Case::new().args(["check", "none.riskpolicy", "r.yaml"]).run().code(2);
     missing.stdout_has("cannot read none.riskpolicy: there is no such file");
-    let run = Case::new().args(["check", "builtin:exploratory", "none.yaml"]).run().code(2);
+    let run = Case::new()
+        .args(["check", "builtin:exploratory", "none.yaml"])
+        .run()
+        .code(2);
     run.stdout_has("cannot read none.yaml: there is no such file");
-    let folder = Case::new().file("d/x", "").args(["check", "builtin:exploratory", "d"]).run().code(2);
+    let folder = Case::new()
+        .file("d/x", "")
+        .args(["check", "builtin:exploratory", "d"])
+        .run()
+        .code(2);
     folder.stdout_has("cannot read d: it is a directory");
-    Case::new().args(["check", "cautious-sft", "r"]).run().code(2).stdout_has("`builtin:cautious-sft`");
-    Case::new().args(["check", "builtin:cautius-sft", "r"]).run().code(2).stdout_has("`builtin:cautious-sft`");
-    let latin = Case::new().file("r.yaml", b"a: caf\xe9\n").args(["check", "builtin:exploratory", "r.yaml"]).run();
+    Case::new()
+        .args(["check", "cautious-sft", "r"])
+        .run()
+        .code(2)
+        .stdout_has("`builtin:cautious-sft`");
+    Case::new()
+        .args(["check", "builtin:cautius-sft", "r"])
+        .run()
+        .code(2)
+        .stdout_has("`builtin:cautious-sft`");
+    let latin = Case::new()
+        .file("r.yaml", b"a: caf\xe9\n")
+        .args(["check", "builtin:exploratory", "r.yaml"])
+        .run();
     latin.code(2).stdout_has("error[not-text]").stdout_has("on line 1");
 }
 
 #[test]
 fn standard_input_is_a_run_file() {
     let run = read("examples/llama-factory/over.yaml");
-    let ran = Case::new().stdin(run).args(["check", "builtin:cautious-sft", "-"]).run().code(1);
+    let ran = Case::new()
+        .stdin(run)
+        .args(["check", "builtin:cautious-sft", "-"])
+        .run()
+        .code(1);
     ran.stdout_has("[standard input:9:12]");
 }

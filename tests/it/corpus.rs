@@ -179,7 +179,9 @@ fn facts_agree_with_the_records() {
         .filter(|record| record["framework"] == "llamafactory");
     let launch = Launch {
         world_size: Some(1),
-        dataset_rows: None, ..Launch::default() };
+        dataset_rows: None,
+        ..Launch::default()
+    };
     let mut counts: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
     let mut met: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut wrong = Vec::new();

@@ -71,8 +71,13 @@ const KNOWN_LAUNCH: Launch = Launch {
 
 #[test]
 fn a_known_launch_leaves_nothing_open() {
-    let Some((policy, runs)) = judged("cautious-sft", KNOWN_LAUNCH) else { return };
-    let covered: Vec<&Judged> = runs.iter().filter(|run| run.judgement.coverage == Coverage::Covered).collect();
+    let Some((policy, runs)) = judged("cautious-sft", KNOWN_LAUNCH) else {
+        return;
+    };
+    let covered: Vec<&Judged> = runs
+        .iter()
+        .filter(|run| run.judgement.coverage == Coverage::Covered)
+        .collect();
     assert!(covered.len() >= 5, "only {} runs are covered", covered.len());
     table("cautious-sft, --world-size 8 --dataset-rows 2000", &policy, &covered);
     for run in &covered {
@@ -93,7 +98,10 @@ fn a_known_launch_leaves_nothing_open() {
         ..KNOWN_LAUNCH
     };
     let (_, runs) = judged("cautious-sft", named).unwrap();
-    let v1: Vec<&Judged> = runs.iter().filter(|run| run.name.contains("__v1__") && run.name.contains("lora")).collect();
+    let v1: Vec<&Judged> = runs
+        .iter()
+        .filter(|run| run.name.contains("__v1__") && run.name.contains("lora"))
+        .collect();
     assert!(!v1.is_empty());
     for run in v1 {
         assert_eq!(run.judgement.coverage, Coverage::Covered, "{}", run.name);
@@ -103,15 +111,22 @@ fn a_known_launch_leaves_nothing_open() {
 
 #[test]
 fn no_open_limit_lacks_its_condition() {
-    let Some((policy, runs)) = judged("cautious-sft", Launch::default()) else { return };
-    let covered: Vec<&Judged> = runs.iter().filter(|run| run.judgement.coverage != Coverage::NotCovered).collect();
+    let Some((policy, runs)) = judged("cautious-sft", Launch::default()) else {
+        return;
+    };
+    let covered: Vec<&Judged> = runs
+        .iter()
+        .filter(|run| run.judgement.coverage != Coverage::NotCovered)
+        .collect();
     table("cautious-sft, no flags", &policy, &covered);
     let (exploratory, all) = judged("exploratory", Launch::default()).unwrap();
     table("exploratory, no flags", &exploratory, &all.iter().collect::<Vec<_>>());
     let mut seen = 0;
     for run in covered.into_iter().chain(&all) {
         for judged in &run.judgement.lines {
-            let Verdict::Open { conditions, .. } = &judged.verdict else { continue };
+            let Verdict::Open { conditions, .. } = &judged.verdict else {
+                continue;
+            };
             seen += 1;
             assert!(!conditions.is_empty(), "{}: {judged:?}", run.name);
             for condition in conditions {

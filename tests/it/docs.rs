@@ -64,7 +64,12 @@ fn what_the_documents_show_is_what_happens() {
         }
     }
     let told: Vec<&str> = failures.iter().map(|failure| failure.told.as_str()).collect();
-    assert!(told.is_empty(), "\n{}\n\n{} blocks are wrong", told.join("\n\n"), told.len());
+    assert!(
+        told.is_empty(),
+        "\n{}\n\n{} blocks are wrong",
+        told.join("\n\n"),
+        told.len()
+    );
 }
 
 struct Failure {
@@ -122,10 +127,20 @@ fn checked(page: &str, text: &str) -> Checked {
         }
     }
     for (index, line) in text.lines().enumerate() {
-        let fence = line.trim_start().strip_prefix("```").filter(|_| line.starts_with(' ')).unwrap_or("");
-        if ["console", "sh", "riskpolicy"].iter().any(|language| fence.starts_with(language)) {
+        let fence = line
+            .trim_start()
+            .strip_prefix("```")
+            .filter(|_| line.starts_with(' '))
+            .unwrap_or("");
+        if ["console", "sh", "riskpolicy"]
+            .iter()
+            .any(|language| fence.starts_with(language))
+        {
             failures.push(Failure {
-                told: format!("{page}:{}: an indented block is not executed; move it to the margin", index + 1),
+                told: format!(
+                    "{page}:{}: an indented block is not executed; move it to the margin",
+                    index + 1
+                ),
                 is_output: false,
             });
         }
@@ -157,13 +172,19 @@ fn whole(part: &str) -> String {
 }
 
 fn listed(diagnostics: &[Diagnostic], sources: &Sources) -> String {
-    let lines: Vec<String> = diagnostics.iter().map(|diagnostic| diagnostic.concise(sources)).collect();
+    let lines: Vec<String> = diagnostics
+        .iter()
+        .map(|diagnostic| diagnostic.concise(sources))
+        .collect();
     lines.join("\n")
 }
 
 fn compiles(policy: &str) -> Option<String> {
     let compiled = compiled(policy);
-    compiled.policy.is_none().then(|| listed(&compiled.diagnostics, &compiled.sources))
+    compiled
+        .policy
+        .is_none()
+        .then(|| listed(&compiled.diagnostics, &compiled.sources))
 }
 
 fn is_read(run: &str) -> Option<String> {
@@ -182,20 +203,39 @@ fn every_shipped_policy_compiles_says_its_purpose_and_is_inside_the_binary() {
         let found = compiled(&text);
         assert_eq!(listed(&found.diagnostics, &found.sources), "", "{path}");
         let first = text.lines().next().unwrap_or_default();
-        assert!(first.starts_with("# ") && first.ends_with('.') && first.len() > 20, "{path} begins with {first:?}");
+        assert!(
+            first.starts_with("# ") && first.ends_with('.') && first.len() > 20,
+            "{path} begins with {first:?}"
+        );
         let name = Path::new(&path).file_stem().unwrap().to_str().unwrap();
-        assert_eq!(shipped.remove(name), Some(text.as_str()), "{path} is not in src/builtin.rs");
-        assert!(text.contains(&format!("\npolicy \"{name}\"")), "{path} names itself otherwise");
+        assert_eq!(
+            shipped.remove(name),
+            Some(text.as_str()),
+            "{path} is not in src/builtin.rs"
+        );
+        assert!(
+            text.contains(&format!("\npolicy \"{name}\"")),
+            "{path} names itself otherwise"
+        );
     }
     assert_eq!(shipped, BTreeMap::new(), "policies without a file");
-    let probes: BTreeSet<String> = PROBES.iter().map(|probe| format!("policies/probes/{}", probe.name)).collect();
-    assert_eq!(files("policies/probes", ".jsonl").into_iter().collect::<BTreeSet<_>>(), probes);
+    let probes: BTreeSet<String> = PROBES
+        .iter()
+        .map(|probe| format!("policies/probes/{}", probe.name))
+        .collect();
+    assert_eq!(
+        files("policies/probes", ".jsonl").into_iter().collect::<BTreeSet<_>>(),
+        probes
+    );
 }
 
 #[test]
 fn every_dependency_is_listed_with_its_reason() {
     let page = read("docs/dependencies.md");
-    for (heading, section) in [("In the program", "dependencies"), ("Only in tests", "dev-dependencies")] {
+    for (heading, section) in [
+        ("In the program", "dependencies"),
+        ("Only in tests", "dev-dependencies"),
+    ] {
         let part = page.split("\n## ").find(|part| part.starts_with(heading)).unwrap_or("");
         let rows: Vec<Vec<&str>> = part
             .lines()
@@ -205,7 +245,10 @@ fn every_dependency_is_listed_with_its_reason() {
         let listed: Vec<String> = rows.iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
         assert_eq!(listed, manifest(section), "docs/dependencies.md, {heading}");
         for row in rows {
-            assert!(row.last().is_some_and(|why| row.len() > 1 && why.len() > 15), "{row:?} gives no reason");
+            assert!(
+                row.last().is_some_and(|why| row.len() > 1 && why.len() > 15),
+                "{row:?} gives no reason"
+            );
         }
     }
 }
@@ -220,7 +263,10 @@ fn generated_pages_are_what_the_tables_say() {
             fs::write(repository().join(path), &text).unwrap();
         }
         let page = fs::read_to_string(repository().join(path)).unwrap_or_default();
-        assert!(page == text, "{path} is not what the tables say: FTRISK_BLESS=1 writes it");
+        assert!(
+            page == text,
+            "{path} is not what the tables say: FTRISK_BLESS=1 writes it"
+        );
     }
 }
 
@@ -231,7 +277,11 @@ fn every_link_leads_somewhere_and_every_page_is_linked() {
     for page in pages() {
         for (line, target) in links(&read(&page)) {
             let (path, anchor) = target.split_once('#').unwrap_or((&target, ""));
-            let to = if path.is_empty() { page.clone() } else { beside(&page, path) };
+            let to = if path.is_empty() {
+                page.clone()
+            } else {
+                beside(&page, path)
+            };
             if !repository().join(&to).exists() {
                 broken.push(format!("{page}:{line}: there is no {to}"));
             } else if !anchor.is_empty() && !anchors(&read(&to)).contains(anchor) {
@@ -301,7 +351,9 @@ fn anchors(text: &str) -> BTreeSet<String> {
         })
         .map(|line| {
             let kept = line.trim_start_matches('#').trim().to_lowercase();
-            let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+            let kept = kept
+                .chars()
+                .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
             kept.map(|c| if c == ' ' { '-' } else { c }).collect()
         })
         .collect()
@@ -321,12 +373,19 @@ fn the_test_command_of_the_readme_is_the_one_that_is_automated() {
                 .collect::<Vec<_>>()
                 .concat(),
         };
-        assert!(lines.lines().any(|line| line.trim().ends_with(command)), "{path} does not run `{command}`");
+        assert!(
+            lines.lines().any(|line| line.trim().ends_with(command)),
+            "{path} does not run `{command}`"
+        );
     }
 }
 
 fn failures(text: &str) -> Vec<String> {
-    checked("page.md", text).failures.into_iter().map(|failure| failure.told).collect()
+    checked("page.md", text)
+        .failures
+        .into_iter()
+        .map(|failure| failure.told)
+        .collect()
 }
 
 #[test]
@@ -340,17 +399,47 @@ fn a_wrong_page_is_reported_and_a_right_one_is_not() {
     );
     assert_eq!(failures(&right), Vec::<String>::new());
     for (wrong, expected) in [
-        ("```riskpolicy\npolicy \"p\"\nmax lora.rank\n```\n", "page.md:2: policy.riskpolicy:2:"),
-        ("```riskpolicy broken\npolicy \"p\"\nmax lora.rank 8\n```\n", "page.md:2: it compiles"),
-        ("```riskpolicy part\nmax drift.total 1 on general\n```\n", "page.md:2: policy.riskpolicy:5:17: error[unit-missing]"),
-        ("```yaml run\nmodel_name_or_path: m\ndo_train: true\nfinetuning_type: lora\nno_such_key: 1\n```\n", "page.md:2: run.yaml:4:1: error[unknown-key]"),
+        (
+            "```riskpolicy\npolicy \"p\"\nmax lora.rank\n```\n",
+            "page.md:2: policy.riskpolicy:2:",
+        ),
+        (
+            "```riskpolicy broken\npolicy \"p\"\nmax lora.rank 8\n```\n",
+            "page.md:2: it compiles",
+        ),
+        (
+            "```riskpolicy part\nmax drift.total 1 on general\n```\n",
+            "page.md:2: policy.riskpolicy:5:17: error[unit-missing]",
+        ),
+        (
+            "```yaml run\nmodel_name_or_path: m\ndo_train: true\nfinetuning_type: lora\nno_such_key: 1\n```\n",
+            "page.md:2: run.yaml:4:1: error[unknown-key]",
+        ),
         ("```bash\nls\n```\n", "page.md:2: nobody knows what a block `bash `"),
-        ("```yaml runn\nls\n```\n", "page.md:2: nobody knows what a block `yaml runn`"),
-        ("- a list\n  ```console\n  $ ftrisk\n  ```\n", "page.md:2: an indented block"),
-        ("```sh\nftrisk check nowhere.riskpolicy run.yaml\n```\n", "page.md:2: `ftrisk check nowhere.riskpolicy run.yaml` ends with 2"),
-        ("```sh\nrm -r .\n```\n", "page.md:2: `rm -r .` is no command that the tests know"),
-        ("```console\nftrisk\n```\n", "page.md:2: the block does not begin with a command"),
-        ("```console\n$ ftrisk policy show nothing\n```\n", "page.md:2: `ftrisk policy show nothing` prints otherwise"),
+        (
+            "```yaml runn\nls\n```\n",
+            "page.md:2: nobody knows what a block `yaml runn`",
+        ),
+        (
+            "- a list\n  ```console\n  $ ftrisk\n  ```\n",
+            "page.md:2: an indented block",
+        ),
+        (
+            "```sh\nftrisk check nowhere.riskpolicy run.yaml\n```\n",
+            "page.md:2: `ftrisk check nowhere.riskpolicy run.yaml` ends with 2",
+        ),
+        (
+            "```sh\nrm -r .\n```\n",
+            "page.md:2: `rm -r .` is no command that the tests know",
+        ),
+        (
+            "```console\nftrisk\n```\n",
+            "page.md:2: the block does not begin with a command",
+        ),
+        (
+            "```console\n$ ftrisk policy show nothing\n```\n",
+            "page.md:2: `ftrisk policy show nothing` prints otherwise",
+        ),
     ] {
         let found = failures(wrong);
         assert_eq!(found.len(), 1, "{wrong}: {found:?}");
@@ -370,10 +459,14 @@ fn blessing_writes_what_is_printed_and_nothing_else() {
 
 #[test]
 fn links_and_anchors_are_read_as_they_are_shown() {
-    let text = "[a](b.md#c) ![d](../e.svg \"f\") `[no](x)` [web](https://example.org) [here](#top)\n```text\n[no](y)\n```\n";
+    let text =
+        "[a](b.md#c) ![d](../e.svg \"f\") `[no](x)` [web](https://example.org) [here](#top)\n```text\n[no](y)\n```\n";
     let targets: Vec<String> = links(text).into_iter().map(|(_, target)| target).collect();
     assert_eq!(targets, ["b.md#c", "../e.svg", "#top"]);
     assert_eq!(beside("docs/how-to/a.md", "../reference/./b.md"), "docs/reference/b.md");
     let headings = anchors("# A `b.c` and D!\n```sh\n# no heading\n```\n### learning_rate.final\n");
-    assert_eq!(headings.into_iter().collect::<Vec<_>>(), ["a-bc-and-d", "learning_ratefinal"]);
+    assert_eq!(
+        headings.into_iter().collect::<Vec<_>>(),
+        ["a-bc-and-d", "learning_ratefinal"]
+    );
 }

@@ -15,7 +15,10 @@ fn every_policy_seed_is_read() {
         let mut sources = Sources::default();
         let source = sources.add(name.as_str(), text.as_str());
         let compiled = sema::compile(source, &sources);
-        assert!(compiled.policy.is_some() || !compiled.diagnostics.is_empty(), "{name} is dropped without a word");
+        assert!(
+            compiled.policy.is_some() || !compiled.diagnostics.is_empty(),
+            "{name} is dropped without a word"
+        );
         for diagnostic in compiled.diagnostics.iter().take(20) {
             assert!(!render(diagnostic, &sources, STYLE).is_empty());
         }
@@ -29,7 +32,10 @@ fn every_run_seed_is_read_and_judged() {
         let mut sources = Sources::default();
         let source = sources.add(name.as_str(), text.as_str());
         let read = adapt::read(source, &sources, adapt::Launch::default());
-        assert!(read.facts.is_some() || !read.diagnostics.is_empty(), "{name} is refused without a word");
+        assert!(
+            read.facts.is_some() || !read.diagnostics.is_empty(),
+            "{name} is refused without a word"
+        );
         for diagnostic in read.diagnostics.iter().take(20) {
             assert!(!render(diagnostic, &sources, STYLE).is_empty());
         }
@@ -38,7 +44,11 @@ fn every_run_seed_is_read_and_judged() {
             let id = sources.add(shipped.name, shipped.text);
             let policy = sema::compile(id, &sources).policy.unwrap();
             let judgement = check::judge(&policy, &facts, &sources, false);
-            assert!(!judgement.lines.is_empty() || !judgement.findings.is_empty(), "{name} under {}", shipped.name);
+            assert!(
+                !judgement.lines.is_empty() || !judgement.findings.is_empty(),
+                "{name} under {}",
+                shipped.name
+            );
         }
     }
 }

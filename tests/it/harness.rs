@@ -47,9 +47,14 @@ pub fn below(root: &Path, folder: &str, ending: &str) -> Vec<String> {
 /// The crates that a section of Cargo.toml names, in its order.
 pub fn manifest(section: &str) -> Vec<String> {
     let text = read("Cargo.toml");
-    let section = text.split("\n[").find_map(|part| part.strip_prefix(&format!("{section}]\n"))).unwrap_or("");
+    let section = text
+        .split("\n[")
+        .find_map(|part| part.strip_prefix(&format!("{section}]\n")))
+        .unwrap_or("");
     let lines = section.lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| Some(line.split_once('=')?.0.trim().to_owned())).collect()
+    lines
+        .filter_map(|line| Some(line.split_once('=')?.0.trim().to_owned()))
+        .collect()
 }
 
 /// Whether generated files and expected outputs are to be written instead of compared.
@@ -65,7 +70,11 @@ impl Folder {
     /// An empty one.
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("ftrisk-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "ftrisk-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
         // The resolved path, so that what the binary prints does not depend on links in it.
         let path = std::env::temp_dir().canonicalize().unwrap().join(name);
         fs::create_dir(&path).unwrap();
@@ -191,7 +200,11 @@ impl Case {
         });
         let output = child.wait_with_output().unwrap();
         writer.join().unwrap();
-        let text = |bytes| String::from_utf8(bytes).expect("the output is UTF-8").replace("\r\n", "\n");
+        let text = |bytes| {
+            String::from_utf8(bytes)
+                .expect("the output is UTF-8")
+                .replace("\r\n", "\n")
+        };
         Ran {
             command: format!("ftrisk {}", self.args.join(" ")),
             code: output.status.code().expect("ended by itself, not by a signal"),
@@ -227,14 +240,22 @@ impl Ran {
     /// Asks for a text in standard output.
     #[track_caller]
     pub fn stdout_has(self, text: &str) -> Self {
-        assert!(self.stdout.contains(text), "{text:?} is not in the output of {}", self.shown());
+        assert!(
+            self.stdout.contains(text),
+            "{text:?} is not in the output of {}",
+            self.shown()
+        );
         self
     }
 
     /// Asks for a text to be absent from standard output.
     #[track_caller]
     pub fn stdout_lacks(self, text: &str) -> Self {
-        assert!(!self.stdout.contains(text), "{text:?} is in the output of {}", self.shown());
+        assert!(
+            !self.stdout.contains(text),
+            "{text:?} is in the output of {}",
+            self.shown()
+        );
         self
     }
 
@@ -248,7 +269,11 @@ impl Ran {
     /// Asks for a text in standard error.
     #[track_caller]
     pub fn stderr_has(self, text: &str) -> Self {
-        assert!(self.stderr.contains(text), "{text:?} is not in the complaints of {}", self.shown());
+        assert!(
+            self.stderr.contains(text),
+            "{text:?} is not in the complaints of {}",
+            self.shown()
+        );
         self
     }
 
@@ -295,17 +320,29 @@ fn runs_see_their_files_and_input_and_leave_nothing() {
 
 #[test]
 fn variables_reach_the_binary_only_when_they_are_set_here() {
-    let check = || Case::new().file("p", "policy \"p\" for stage sft\nmax epoch 3\n").args(["check", "p", "r"]);
+    let check = || {
+        Case::new()
+            .file("p", "policy \"p\" for stage sft\nmax epoch 3\n")
+            .args(["check", "p", "r"])
+    };
     let plain = check().run().code(2).stdout;
     let narrow = check().env("COLUMNS", "40").run().code(2);
     // Without a terminal the width is fixed, whatever a shell exports.
     narrow.stdout_is(&plain);
-    Case::new().args(["explain", "nothing-of-that-kind"]).run().code(2).stdout_is("").stderr_has("no diagnostic");
+    Case::new()
+        .args(["explain", "nothing-of-that-kind"])
+        .run()
+        .code(2)
+        .stdout_is("")
+        .stderr_has("no diagnostic");
 }
 
 #[test]
 fn a_wrong_expectation_is_reported_with_the_command() {
     let failure = std::panic::catch_unwind(|| Case::new().args(["--version"]).run().code(1)).unwrap_err();
     let message = failure.downcast::<String>().unwrap();
-    assert!(message.contains("`ftrisk --version`\n-- exit 0\n-- stdout\nftrisk "), "{message}");
+    assert!(
+        message.contains("`ftrisk --version`\n-- exit 0\n-- stdout\nftrisk "),
+        "{message}"
+    );
 }

@@ -36,7 +36,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("report", &["source", "quantity", "diag", "ir"]),
     (
         "cmd",
-        &["source", "quantity", "builtin", "diag", "syntax", "ir", "facts", "sema", "adapt", "check", "report"],
+        &[
+            "source", "quantity", "builtin", "diag", "syntax", "ir", "facts", "sema", "adapt", "check", "report",
+        ],
     ),
     ("main", &["cmd"]),
     // Declares the rooms and imports from none.
@@ -115,10 +117,14 @@ const LICENCES: &[&str] = &[
 /// Everything in `files`, paths from the repository on with their texts, that breaks a rule.
 fn violations<'t>(files: impl IntoIterator<Item = (&'t str, &'t str)>) -> Vec<String> {
     let mut found = Vec::new();
-    let files: Vec<(&str, &str, Code)> =
-        files.into_iter().map(|(path, text)| (path, text, code(path, text))).collect();
-    let test_modules: BTreeSet<Vec<String>> =
-        files.iter().flat_map(|(_, _, code)| code.test_children.iter().cloned()).collect();
+    let files: Vec<(&str, &str, Code)> = files
+        .into_iter()
+        .map(|(path, text)| (path, text, code(path, text)))
+        .collect();
+    let test_modules: BTreeSet<Vec<String>> = files
+        .iter()
+        .flat_map(|(_, _, code)| code.test_children.iter().cloned())
+        .collect();
     let is_test = |module: &[String]| (1..=module.len()).any(|depth| test_modules.contains(&module[..depth]));
     let mut house: BTreeMap<Vec<String>, (String, Code)> = BTreeMap::new();
     let mut lifts = Vec::new();
@@ -130,7 +136,10 @@ fn violations<'t>(files: impl IntoIterator<Item = (&'t str, &'t str)>) -> Vec<St
         doors(inside, &code, &mut found);
         edges(inside, &code, &mut found);
         if code.lines > MOST_LINES {
-            found.push(format!("{path}: {} lines outside tests, at most {MOST_LINES}", code.lines));
+            found.push(format!(
+                "{path}: {} lines outside tests, at most {MOST_LINES}",
+                code.lines
+            ));
         }
         if let Some((_, line)) = code.words.iter().find(|(word, _)| word == "unsafe_code") {
             lifts.push(format!("{path}:{line}"));
@@ -141,7 +150,10 @@ fn violations<'t>(files: impl IntoIterator<Item = (&'t str, &'t str)>) -> Vec<St
         }
     }
     if lifts.len() > 1 {
-        found.push(format!("more than one file lifts the ban on unsafe code: {}", lifts.join(", ")));
+        found.push(format!(
+            "more than one file lifts the ban on unsafe code: {}",
+            lifts.join(", ")
+        ));
     }
     circles(&house, &mut found);
     found.sort();
@@ -151,12 +163,17 @@ fn violations<'t>(files: impl IntoIterator<Item = (&'t str, &'t str)>) -> Vec<St
 /// The rules that hold for tests as well.
 fn plain(path: &str, text: &str, code: &Code, found: &mut Vec<String>) {
     if !text.starts_with("//!") {
-        found.push(format!("{path}:1: does not begin with a `//!` that says what the file is for"));
+        found.push(format!(
+            "{path}:1: does not begin with a `//!` that says what the file is for"
+        ));
     }
     for (index, line) in text.lines().enumerate() {
         let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
         if let Some(mark) = words.find(|word| MARKS.contains(word)) {
-            found.push(format!("{path}:{}: {mark}: finish it, or write down what is missing", index + 1));
+            found.push(format!(
+                "{path}:{}: {mark}: finish it, or write down what is missing",
+                index + 1
+            ));
         }
     }
     for (name, line) in &code.attributes {
@@ -172,12 +189,22 @@ fn plain(path: &str, text: &str, code: &Code, found: &mut Vec<String>) {
 }
 
 fn is_behind(path: &str, doors: &[&str]) -> bool {
-    doors.iter().any(|door| if door.ends_with('/') { path.starts_with(door) } else { path == *door })
+    doors.iter().any(|door| {
+        if door.ends_with('/') {
+            path.starts_with(door)
+        } else {
+            path == *door
+        }
+    })
 }
 
 fn doors(path: &str, code: &Code, found: &mut Vec<String>) {
     let mut report = |line: usize, what: &str, doors: &[&str]| {
-        let only = if doors.is_empty() { "nowhere".to_owned() } else { format!("only in {}", doors.join(", ")) };
+        let only = if doors.is_empty() {
+            "nowhere".to_owned()
+        } else {
+            format!("only in {}", doors.join(", "))
+        };
         found.push(format!("src/{path}:{line}: `{what}` may be named {only}"));
     };
     for mention in &code.mentions {
@@ -297,7 +324,12 @@ fn the_house_keeps_its_rules() {
     let paths = [files("src", ".rs"), files("tests", ".rs")].concat();
     let texts: Vec<String> = paths.iter().map(read).collect();
     let found = violations(paths.iter().map(String::as_str).zip(texts.iter().map(String::as_str)));
-    assert!(found.is_empty(), "{} rules are broken:\n{}", found.len(), found.join("\n"));
+    assert!(
+        found.is_empty(),
+        "{} rules are broken:\n{}",
+        found.len(),
+        found.join("\n")
+    );
 }
 
 #[test]
@@ -312,19 +344,29 @@ fn the_table_of_rooms_runs_downwards_and_names_every_room() {
     }
     assert_eq!(circles_of(&graph), BTreeSet::new());
     let paths = files("src", ".rs");
-    let built: BTreeSet<&str> = paths.iter().filter_map(|path| path.strip_prefix("src/")).map(room_of).collect();
+    let built: BTreeSet<&str> = paths
+        .iter()
+        .filter_map(|path| path.strip_prefix("src/"))
+        .map(room_of)
+        .collect();
     let listed: BTreeSet<&str> = ROOMS.iter().map(|(room, _)| *room).collect();
     assert_eq!(built, listed);
 }
 
 #[test]
 fn every_dependency_has_a_door_and_every_door_leads_somewhere() {
-    let named: BTreeSet<String> = manifest("dependencies").iter().map(|name| name.replace('-', "_")).collect();
+    let named: BTreeSet<String> = manifest("dependencies")
+        .iter()
+        .map(|name| name.replace('-', "_"))
+        .collect();
     let doors: BTreeSet<String> = CRATES.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(named, doors);
     for (name, doors) in CRATES.iter().chain(STD).chain(WORDS).chain(MACROS) {
         for door in *doors {
-            assert!(repository().join("src").join(door).exists(), "{name}: there is no src/{door}");
+            assert!(
+                repository().join("src").join(door).exists(),
+                "{name}: there is no src/{door}"
+            );
         }
     }
 }
@@ -334,11 +376,22 @@ fn every_crate_has_a_licence_that_ours_can_live_with() {
     let triple = {
         let said = Command::new("rustc").arg("-vV").output().expect("rustc runs").stdout;
         let said = String::from_utf8(said).unwrap();
-        said.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host").to_owned()
+        said.lines()
+            .find_map(|line| line.strip_prefix("host: "))
+            .expect("rustc names its host")
+            .to_owned()
     };
     // Only what this machine builds, because nothing else has been downloaded for sure.
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", &triple])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--locked",
+            "--offline",
+            "--filter-platform",
+            &triple,
+        ])
         .current_dir(repository())
         .output()
         .unwrap();
@@ -363,7 +416,8 @@ fn may_be_used(expression: &str) -> bool {
     let expression = expression.replace('/', " OR ");
     let expression = expression.trim();
     let inside = |text: &str| -> bool {
-        text.split(" OR ").any(|side| side.split(" AND ").all(|licence| LICENCES.contains(&licence.trim())))
+        text.split(" OR ")
+            .any(|side| side.split(" AND ").all(|licence| LICENCES.contains(&licence.trim())))
     };
     // `(A OR B) AND C` is the one form with brackets that crates write.
     match expression.strip_prefix('(').and_then(|rest| rest.split_once(") AND ")) {
@@ -374,10 +428,22 @@ fn may_be_used(expression: &str) -> bool {
 
 #[test]
 fn licence_expressions_are_read() {
-    for good in ["MIT", "MIT OR GPL-3.0", "Apache-2.0/MIT", "(MIT OR Apache-2.0) AND Unicode-3.0", "MIT AND BSD-3-Clause"] {
+    for good in [
+        "MIT",
+        "MIT OR GPL-3.0",
+        "Apache-2.0/MIT",
+        "(MIT OR Apache-2.0) AND Unicode-3.0",
+        "MIT AND BSD-3-Clause",
+    ] {
         assert!(may_be_used(good), "{good}");
     }
-    for bad in ["", "GPL-3.0", "MIT AND GPL-3.0", "(MIT OR Apache-2.0) AND GPL-3.0", "MIT AND (GPL-3.0 OR LGPL-2.1)"] {
+    for bad in [
+        "",
+        "GPL-3.0",
+        "MIT AND GPL-3.0",
+        "(MIT OR Apache-2.0) AND GPL-3.0",
+        "MIT AND (GPL-3.0 OR LGPL-2.1)",
+    ] {
         assert!(!may_be_used(bad), "{bad}");
     }
 }
@@ -387,10 +453,17 @@ fn no_file_in_the_sources_is_hidden_from_the_scan() {
     // The scan maps files to modules by their names, which these would change.
     for path in files("src", ".rs") {
         let text = read(&path);
-        for (word, why) in [("#[path", "a module in another file"), ("include!", "code from another file")] {
+        for (word, why) in [
+            ("#[path", "a module in another file"),
+            ("include!", "code from another file"),
+        ] {
             let code = scan::tokens(&text).iter().map(|token| token.text).collect::<String>();
             assert!(!code.contains(word), "{path}: {why}");
         }
     }
-    assert!(!fs::read_dir(repository().join("src")).unwrap().any(|entry| entry.unwrap().file_name() == "bin"));
+    assert!(
+        !fs::read_dir(repository().join("src"))
+            .unwrap()
+            .any(|entry| entry.unwrap().file_name() == "bin")
+    );
 }

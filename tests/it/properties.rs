@@ -13,7 +13,10 @@ use proptest::test_runner::Config;
 
 /// How many random cases: few by default, more where the environment says so.
 pub fn cases() -> Config {
-    let cases = std::env::var("FTRISK_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
+    let cases = std::env::var("FTRISK_CASES")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(200);
     Config {
         failure_persistence: None,
         ..Config::with_cases(cases)
@@ -59,7 +62,12 @@ fn run() -> impl Strategy<Value = Run> {
         prop::option::of(1..40_u32),
         prop::option::of(0..12_u32),
         prop_oneof![Just(0.0), Just(0.03), Just(0.1), Just(1.0)],
-        prop_oneof![Just("constant"), Just("linear"), Just("cosine"), Just("constant_with_warmup")],
+        prop_oneof![
+            Just("constant"),
+            Just("linear"),
+            Just("cosine"),
+            Just("constant_with_warmup")
+        ],
         any::<bool>(),
         prop::option::of(1..3_u32),
     );
@@ -88,7 +96,10 @@ fn facts(run: &Run) -> Facts {
     set(Input::WorldSize, interval(run.world.0, run.world.1));
     set(Input::Rows, interval(run.rows.0, run.rows.1));
     set(Input::Epochs, Interval::point(Finite::new(run.epochs).unwrap()));
-    set(Input::WarmupRatio, Interval::point(Finite::new(run.warmup_share).unwrap()));
+    set(
+        Input::WarmupRatio,
+        Interval::point(Finite::new(run.warmup_share).unwrap()),
+    );
     if let Some(steps) = run.max_steps {
         set(Input::MaxSteps, interval(steps, steps));
     }
@@ -266,10 +277,60 @@ fn verdicts(order: &[usize], facts: &Facts) -> Vec<(String, Verdict)> {
 /// Words of the language in any order, with strays between, and arbitrary text.
 fn text() -> impl Strategy<Value = String> {
     let word = prop::sample::select(vec![
-        "policy", "\"x\"", "for", "stage", "sft", "|", ",", "{", "}", "max", "min", "range", "lora.rank", "16", "0.05", "nats",
-        "%", "of base", "on", "general", "else", "scale", "then", "stop", "until", "at 95% confidence", "\n", "#c", "//", "<=",
-        "“", "\u{202e}", "1e999", "-3", ".5", "16.", "probe text general \"a\"", "advise", "allow", "require", "seed", "waive",
-        "test", "expect", "given", "\"", "\\", "assume", "world_size", "1 to 8", "\u{feff}", "extends", "日本", "drift.total",
+        "policy",
+        "\"x\"",
+        "for",
+        "stage",
+        "sft",
+        "|",
+        ",",
+        "{",
+        "}",
+        "max",
+        "min",
+        "range",
+        "lora.rank",
+        "16",
+        "0.05",
+        "nats",
+        "%",
+        "of base",
+        "on",
+        "general",
+        "else",
+        "scale",
+        "then",
+        "stop",
+        "until",
+        "at 95% confidence",
+        "\n",
+        "#c",
+        "//",
+        "<=",
+        "“",
+        "\u{202e}",
+        "1e999",
+        "-3",
+        ".5",
+        "16.",
+        "probe text general \"a\"",
+        "advise",
+        "allow",
+        "require",
+        "seed",
+        "waive",
+        "test",
+        "expect",
+        "given",
+        "\"",
+        "\\",
+        "assume",
+        "world_size",
+        "1 to 8",
+        "\u{feff}",
+        "extends",
+        "日本",
+        "drift.total",
     ]);
     prop_oneof![
         prop::collection::vec(word, 0..60).prop_map(|words| words.join(" ")),
@@ -285,7 +346,12 @@ fn mutated() -> impl Strategy<Value = String> {
     prop::collection::vec((0..SAMPLE.len(), "[ -~\n“，%0-9]{0,3}", 0..4_usize), 1..4).prop_map(|edits| {
         let mut text = SAMPLE.to_owned();
         for (at, with, cut) in edits {
-            let floor = |at: usize| (0..=at.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+            let floor = |at: usize| {
+                (0..=at.min(text.len()))
+                    .rev()
+                    .find(|i| text.is_char_boundary(*i))
+                    .unwrap_or(0)
+            };
             let (start, end) = (floor(at), floor(at + cut).max(floor(at)));
             text.replace_range(start..end, &with);
         }

@@ -409,7 +409,9 @@ fn the_launch_comes_from_the_command_line() {
     assert_eq!(read.facts().called(WorldSize), "world_size");
     let launch = Launch {
         world_size: Some(4),
-        dataset_rows: Some(1000), ..Launch::default() };
+        dataset_rows: Some(1000),
+        ..Launch::default()
+    };
     let read = launched(&format!("{LORA}gradient_accumulation_steps: 2\n"), launch);
     assert_eq!(read.number(WorldSize).origin, Origin::Flag("--world-size"));
     assert_eq!(read.number(Rows).origin, Origin::Flag("--dataset-rows"));
@@ -424,7 +426,9 @@ fn max_samples_caps_the_rows_where_it_can() {
     let rows = |more: &str, rows: Option<u64>| {
         let launch = Launch {
             world_size: None,
-            dataset_rows: rows, ..Launch::default() };
+            dataset_rows: rows,
+            ..Launch::default()
+        };
         let read = launched(&format!("{LORA}{more}"), launch);
         let values = read.number(Rows).values.unwrap();
         (values.lo(), values.hi())
@@ -444,7 +448,9 @@ fn max_samples_caps_the_rows_where_it_can() {
         &format!("{LORA}max_samples: 100\n"),
         Launch {
             world_size: None,
-            dataset_rows: Some(5000), ..Launch::default() },
+            dataset_rows: Some(5000),
+            ..Launch::default()
+        },
     );
     assert_eq!(
         cut.rule(Rows),

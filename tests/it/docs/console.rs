@@ -7,7 +7,10 @@ use crate::it::harness::{Case, Folder, below};
 /// Commands that a document shows and a test does not run, by how they begin, with the reason.
 const NOT_RUN: &[(&str, &str)] = &[
     ("cargo test", "the suite does not run itself"),
-    ("cargo install", "it writes into the reader's home; `.ci/run` builds the same code"),
+    (
+        "cargo install",
+        "it writes into the reader's home; `.ci/run` builds the same code",
+    ),
     ("cargo build", "the tests run the binary that was built for them"),
     ("cargo clippy", ".ci/run does"),
     ("cargo fmt", ".ci/run does"),
@@ -143,7 +146,10 @@ pub fn run_silently(block: &str, mut folder: Folder) -> Run {
 
 /// Without the empty lines at the end.
 fn trimmed<'l>(lines: &[&'l str]) -> Vec<&'l str> {
-    let end = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
+    let end = lines
+        .iter()
+        .rposition(|line| !line.is_empty())
+        .map_or(0, |last| last + 1);
     lines[..end].to_vec()
 }
 
@@ -177,7 +183,10 @@ fn execute(line: &str, folder: Folder) -> (Executed, Folder) {
     }
     let spoken: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
     let command = spoken.join(" ");
-    if NOT_RUN.iter().any(|(start, _)| format!("{command} ").starts_with(&format!("{start} "))) {
+    if NOT_RUN
+        .iter()
+        .any(|(start, _)| format!("{command} ").starts_with(&format!("{start} ")))
+    {
         return (Executed::NotRun, folder);
     }
     // `cargo run … -- ARGUMENTS` would build once more what was built for the tests.
@@ -276,13 +285,19 @@ fn words(line: &str) -> Option<Vec<Word>> {
 
 /// The files of a folder that a pattern matches, sorted as a shell would.
 fn matching(pattern: &str, folder: &std::path::Path) -> Vec<String> {
-    below(folder, "", "").into_iter().filter(|name| glob(pattern, name)).collect()
+    below(folder, "", "")
+        .into_iter()
+        .filter(|name| glob(pattern, name))
+        .collect()
 }
 
 #[test]
 fn commands_are_read_as_a_shell_reads_them() {
     let read = |line| words(line).map(|words| words.into_iter().map(|word| word.text).collect::<Vec<_>>());
-    assert_eq!(read("a 'b c' d\"e f\"  # g"), Some(vec!["a".into(), "b c".into(), "de f".into()]));
+    assert_eq!(
+        read("a 'b c' d\"e f\"  # g"),
+        Some(vec!["a".into(), "b c".into(), "de f".into()])
+    );
     assert_eq!(read("a '' b#c"), Some(vec!["a".into(), String::new(), "b#c".into()]));
     assert_eq!(read("a 'b"), None);
 }
@@ -290,10 +305,22 @@ fn commands_are_read_as_a_shell_reads_them() {
 #[test]
 fn any_lines_stand_for_any_lines_and_no_others() {
     let actual: Vec<String> = ["a", "b", "c"].map(str::to_owned).into();
-    for expected in [vec!["a", "b", "c"], vec!["…"], vec!["a", "…"], vec!["…", "c"], vec!["a", "…", "b", "c"]] {
+    for expected in [
+        vec!["a", "b", "c"],
+        vec!["…"],
+        vec!["a", "…"],
+        vec!["…", "c"],
+        vec!["a", "…", "b", "c"],
+    ] {
         assert!(matches(&expected, &actual), "{expected:?}");
     }
-    for expected in [vec![], vec!["a", "b"], vec!["…", "b"], vec!["a", "…", "d"], vec!["b", "…"]] {
+    for expected in [
+        vec![],
+        vec!["a", "b"],
+        vec!["…", "b"],
+        vec!["a", "…", "d"],
+        vec!["b", "…"],
+    ] {
         assert!(!matches(&expected, &actual), "{expected:?}");
     }
 }
@@ -316,7 +343,11 @@ fn commands_see_the_files_of_their_page() {
     assert!(output("ftrisk check builtin:cautious-sft - < a/one.yaml").contains("standard input"));
     assert_eq!(output("ftrisk policy list > out"), "");
     let (_, after) = execute("ftrisk policy list > out", folder());
-    assert!(std::fs::read_to_string(after.path().join("out")).unwrap().contains("cautious-sft"));
+    assert!(
+        std::fs::read_to_string(after.path().join("out"))
+            .unwrap()
+            .contains("cautious-sft")
+    );
     assert_eq!(output("FTRISK_BLESS=1 cargo test --locked"), "not run");
     for (line, why) in [
         ("ftrisk policy list | head", "is more than one command"),

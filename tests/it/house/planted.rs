@@ -44,7 +44,11 @@ fn a_clean_tree_has_nothing_to_report() {
 
 #[test]
 fn an_upward_import_is_found_however_it_is_written() {
-    let upward = |line| [format!("src/check/solve.rs:{line}: check → cmd is not allowed (`crate::cmd::run`)")];
+    let upward = |line| {
+        [format!(
+            "src/check/solve.rs:{line}: check → cmd is not allowed (`crate::cmd::run`)"
+        )]
+    };
     for text in [
         "use crate::cmd::run;\n",
         "pub(crate) use crate::cmd::run as go;\n",
@@ -70,18 +74,46 @@ fn an_upward_import_is_found_however_it_is_written() {
             "src/check/solve.rs:5: check → cmd is not allowed (`super::super::super::cmd`)",
         ],
     );
-    finds("src/main.rs", "use ftrisk::check::go;\n", &["src/main.rs:3: main → check is not allowed (`ftrisk::check::go`)"]);
-    finds("src/lib.rs", "pub use check::go;\n", &["src/lib.rs:4: lib → check is not allowed (`check::go`)"]);
+    finds(
+        "src/main.rs",
+        "use ftrisk::check::go;\n",
+        &["src/main.rs:3: main → check is not allowed (`ftrisk::check::go`)"],
+    );
+    finds(
+        "src/lib.rs",
+        "pub use check::go;\n",
+        &["src/lib.rs:4: lib → check is not allowed (`check::go`)"],
+    );
 }
 
 #[test]
 fn an_import_that_hides_its_room_is_found() {
-    finds("src/source.rs", "use crate::*;\n", &["src/source.rs:4: `crate::*` hides what it imports"]);
-    finds("src/source.rs", "use crate as c;\n", &["src/source.rs:4: `crate` is the whole crate, not a room"]);
-    finds("src/check/number.rs", "use super::solve::*;\n", &["src/check/number.rs:4: `super::solve::*` hides what it imports"]);
+    finds(
+        "src/source.rs",
+        "use crate::*;\n",
+        &["src/source.rs:4: `crate::*` hides what it imports"],
+    );
+    finds(
+        "src/source.rs",
+        "use crate as c;\n",
+        &["src/source.rs:4: `crate` is the whole crate, not a room"],
+    );
+    finds(
+        "src/check/number.rs",
+        "use super::solve::*;\n",
+        &["src/check/number.rs:4: `super::solve::*` hides what it imports"],
+    );
     finds("src/check/number.rs", "use crate::ir::Level::*;\n", &[]);
-    finds("src/attic/mod.rs", "//! Old things.\n", &["src/attic/mod.rs: `attic` is not in the table of rooms"]);
-    finds("src/check/solve.rs", "use crate::attic::x;\n", &["src/check/solve.rs:4: check → attic is not allowed (`crate::attic::x`)"]);
+    finds(
+        "src/attic/mod.rs",
+        "//! Old things.\n",
+        &["src/attic/mod.rs: `attic` is not in the table of rooms"],
+    );
+    finds(
+        "src/check/solve.rs",
+        "use crate::attic::x;\n",
+        &["src/check/solve.rs:4: check → attic is not allowed (`crate::attic::x`)"],
+    );
 }
 
 #[test]
@@ -93,19 +125,29 @@ fn files_in_a_circle_are_found_and_the_way_round_is_shown() {
     );
     // By a path in a body, through a third file, and through what the door passes on.
     let mut tree = clean();
-    tree.push(("src/check/words.rs", "//! Words.\nfn f() { crate::check::number::of(); }\npub fn g() {}\n".to_owned()));
+    tree.push((
+        "src/check/words.rs",
+        "//! Words.\nfn f() { crate::check::number::of(); }\npub fn g() {}\n".to_owned(),
+    ));
     tree[5].1.push_str("fn f() { super::words::g() }\n");
     let found = violations(tree.iter().map(|(path, text)| (*path, text.as_str())));
     assert_eq!(
         found,
-        ["files in a circle: src/check/number.rs:2 → src/check/solve.rs:4 → src/check/words.rs:2 → src/check/number.rs"]
+        [
+            "files in a circle: src/check/number.rs:2 → src/check/solve.rs:4 → src/check/words.rs:2 → src/check/number.rs"
+        ]
     );
     // Two ways round at once: repairing one must not be what shows the other.
     let mut tree = clean();
-    tree[4].1.push_str("use super::words::g;\nuse super::solve::decide as d;\n");
+    tree[4]
+        .1
+        .push_str("use super::words::g;\nuse super::solve::decide as d;\n");
     tree[5].1.push_str("use super::number::of;\n");
     tree.push(("src/check/words.rs", "//! Words.\nuse super::number::of;\n".to_owned()));
-    assert_eq!(violations(tree.iter().map(|(path, text)| (*path, text.as_str()))).len(), 2);
+    assert_eq!(
+        violations(tree.iter().map(|(path, text)| (*path, text.as_str()))).len(),
+        2
+    );
     // A door may use what is below it, and what is below it the words of the door.
     finds("src/check/mod.rs", "use number::of;\n", &[]);
 }
@@ -113,11 +155,31 @@ fn files_in_a_circle_are_found_and_the_way_round_is_shown() {
 #[test]
 fn a_crate_behind_another_door_is_found() {
     let only = "may be named only in diag/render.rs";
-    finds("src/check/solve.rs", "use miette::Report;\n", &[&format!("src/check/solve.rs:4: `miette::Report` {only}")]);
-    finds("src/check/solve.rs", "fn f() { ::miette::set_hook(); }\n", &[&format!("src/check/solve.rs:4: `miette::set_hook` {only}")]);
-    finds("src/check/solve.rs", "use miette as m;\n", &[&format!("src/check/solve.rs:4: `miette` {only}")]);
-    finds("src/check/solve.rs", "extern crate miette;\n", &[&format!("src/check/solve.rs:4: `miette` {only}")]);
-    finds("src/check/solve.rs", "#[derive(miette::Diagnostic)]\nstruct S;\n", &[&format!("src/check/solve.rs:4: `miette::Diagnostic` {only}")]);
+    finds(
+        "src/check/solve.rs",
+        "use miette::Report;\n",
+        &[&format!("src/check/solve.rs:4: `miette::Report` {only}")],
+    );
+    finds(
+        "src/check/solve.rs",
+        "fn f() { ::miette::set_hook(); }\n",
+        &[&format!("src/check/solve.rs:4: `miette::set_hook` {only}")],
+    );
+    finds(
+        "src/check/solve.rs",
+        "use miette as m;\n",
+        &[&format!("src/check/solve.rs:4: `miette` {only}")],
+    );
+    finds(
+        "src/check/solve.rs",
+        "extern crate miette;\n",
+        &[&format!("src/check/solve.rs:4: `miette` {only}")],
+    );
+    finds(
+        "src/check/solve.rs",
+        "#[derive(miette::Diagnostic)]\nstruct S;\n",
+        &[&format!("src/check/solve.rs:4: `miette::Diagnostic` {only}")],
+    );
     finds(
         "src/syntax/build.rs",
         "//! Builds.\nuse pest::Parser;\nuse pest_derive::Parser as P;\n",
@@ -138,7 +200,11 @@ fn reaching_out_of_the_process_is_found() {
         ("fn f() { println!(\"x\"); }\n", "println!"),
         ("fn f() { eprint! { \"x\" } }\n", "eprint!"),
     ] {
-        assert_eq!(planted("src/check/solve.rs", text), [format!("src/check/solve.rs:4: `{what}` {faces}")], "{text}");
+        assert_eq!(
+            planted("src/check/solve.rs", text),
+            [format!("src/check/solve.rs:4: `{what}` {faces}")],
+            "{text}"
+        );
     }
     for (text, what) in [
         ("use core::time::Duration;\n", "core::time::Duration"),
@@ -153,8 +219,16 @@ fn reaching_out_of_the_process_is_found() {
 
 #[test]
 fn unfinished_and_switched_off_work_is_found() {
-    finds("src/cmd/terminal.rs", "fn f() { todo!() }\n", &["src/cmd/terminal.rs:4: `todo!` may be named nowhere"]);
-    finds("tests/it/one.rs", "fn f() { dbg!(1); }\n", &["tests/it/one.rs:5: `dbg!` is left over"]);
+    finds(
+        "src/cmd/terminal.rs",
+        "fn f() { todo!() }\n",
+        &["src/cmd/terminal.rs:4: `todo!` may be named nowhere"],
+    );
+    finds(
+        "tests/it/one.rs",
+        "fn f() { dbg!(1); }\n",
+        &["tests/it/one.rs:5: `dbg!` is left over"],
+    );
     finds(
         "tests/it/one.rs",
         "#[test]\n#[ignore = \"slow\"]\nfn f() {}\n",
@@ -163,23 +237,43 @@ fn unfinished_and_switched_off_work_is_found() {
     for mark in MARKS {
         let expected = format!("src/source.rs:4: {mark}: finish it, or write down what is missing");
         finds("src/source.rs", &format!("// {mark}: more\n"), &[&expected]);
-        finds("src/source.rs", &format!("// {mark}S and {mark}_x are other words\n"), &[]);
+        finds(
+            "src/source.rs",
+            &format!("// {mark}S and {mark}_x are other words\n"),
+            &[],
+        );
     }
 }
 
 #[test]
 fn a_file_without_its_purpose_is_found() {
     let expected = "does not begin with a `//!` that says what the file is for";
-    finds("src/ir.rs", "pub struct Policy;\n", &[&format!("src/ir.rs:1: {expected}")]);
-    finds("tests/it/two.rs", "// A comment.\n//! Late.\n", &[&format!("tests/it/two.rs:1: {expected}")]);
+    finds(
+        "src/ir.rs",
+        "pub struct Policy;\n",
+        &[&format!("src/ir.rs:1: {expected}")],
+    );
+    finds(
+        "tests/it/two.rs",
+        "// A comment.\n//! Late.\n",
+        &[&format!("tests/it/two.rs:1: {expected}")],
+    );
 }
 
 #[test]
 fn a_long_file_is_found_and_its_tests_do_not_count() {
     let lines = |count: usize| "fn f() {}\n".repeat(count);
     let whole = format!("//! Long.\n{}", lines(MOST_LINES));
-    finds("src/ir.rs", &whole, &["src/ir.rs: 701 lines outside tests, at most 700"]);
-    let tests = format!("//! Long.\n{}#[cfg(test)]\nmod tests {{\n{}}}\n", lines(MOST_LINES - 1), lines(300));
+    finds(
+        "src/ir.rs",
+        &whole,
+        &["src/ir.rs: 701 lines outside tests, at most 700"],
+    );
+    let tests = format!(
+        "//! Long.\n{}#[cfg(test)]\nmod tests {{\n{}}}\n",
+        lines(MOST_LINES - 1),
+        lines(300)
+    );
     finds("src/ir.rs", &tests, &[]);
     finds("tests/it/two.rs", &whole, &[]);
 }
@@ -187,13 +281,25 @@ fn a_long_file_is_found_and_its_tests_do_not_count() {
 #[test]
 fn a_file_of_tests_is_a_test_only_when_it_is_declared_as_one() {
     let mut tree = clean();
-    tree.push(("src/check/tests.rs", "//! Tests.\nuse crate::cmd::run;\nuse super::number::of;\n".to_owned()));
+    tree.push((
+        "src/check/tests.rs",
+        "//! Tests.\nuse crate::cmd::run;\nuse super::number::of;\n".to_owned(),
+    ));
     tree[3].1.push_str("mod tests;\n");
     let found = violations(tree.iter().map(|(path, text)| (*path, text.as_str())));
-    assert_eq!(found, ["src/check/tests.rs:2: check → cmd is not allowed (`crate::cmd::run`)"]);
+    assert_eq!(
+        found,
+        ["src/check/tests.rs:2: check → cmd is not allowed (`crate::cmd::run`)"]
+    );
     tree[3].1 = tree[3].1.replace("mod tests;", "#[cfg(test)]\nmod tests;");
-    tree.push(("src/check/tests/deep.rs", "//! Tests.\nuse crate::cmd::run;\n".to_owned()));
-    assert_eq!(violations(tree.iter().map(|(path, text)| (*path, text.as_str()))), Vec::<String>::new());
+    tree.push((
+        "src/check/tests/deep.rs",
+        "//! Tests.\nuse crate::cmd::run;\n".to_owned(),
+    ));
+    assert_eq!(
+        violations(tree.iter().map(|(path, text)| (*path, text.as_str()))),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -204,7 +310,10 @@ fn a_second_lift_of_the_ban_on_unsafe_code_is_found() {
     tree[2].1.push_str(lift);
     tree[7].1.push_str(lift);
     let found = violations(tree.iter().map(|(path, text)| (*path, text.as_str())));
-    assert_eq!(found, ["more than one file lifts the ban on unsafe code: src/source.rs:4, src/cmd/terminal.rs:4"]);
+    assert_eq!(
+        found,
+        ["more than one file lifts the ban on unsafe code: src/source.rs:4, src/cmd/terminal.rs:4"]
+    );
 }
 
 #[test]

@@ -3,7 +3,10 @@
 //! Comments, strings and `#[cfg(test)]` items are taken off first. What a macro builds from pieces, and a method of a
 //! type that another file implements, are not seen: the rules are about what people write, not about what they hide.
 
-#![expect(clippy::string_slice, reason = "a cut inside a character is a mistake of the scan, and has to stop the test")]
+#![expect(
+    clippy::string_slice,
+    reason = "a cut inside a character is a mistake of the scan, and has to stop the test"
+)]
 
 use std::collections::BTreeMap;
 
@@ -66,7 +69,8 @@ pub fn tokens(text: &str) -> Vec<Token<'_>> {
 }
 
 fn word(text: &str) -> usize {
-    text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len())
+    text.find(|c: char| !c.is_alphanumeric() && c != '_')
+        .unwrap_or(text.len())
 }
 
 /// Block comments nest.
@@ -100,7 +104,11 @@ fn raw_string(text: &str) -> Option<usize> {
     let hashes = text[prefix.len()..].chars().take_while(|c| *c == '#').count();
     let body = prefix.len() + hashes + 1;
     let close = format!("\"{}", "#".repeat(hashes));
-    Some(text[body..].find(&close).map_or(text.len(), |end| body + end + close.len()))
+    Some(
+        text[body..]
+            .find(&close)
+            .map_or(text.len(), |end| body + end + close.len()),
+    )
 }
 
 fn quoted(text: &str, quote: char) -> usize {
@@ -141,7 +149,8 @@ pub fn without_tests<'t>(tokens: &[Token<'t>]) -> (Vec<Token<'t>>, Vec<TestItem<
     while at < tokens.len() {
         let end = attribute(tokens, at);
         let texts: Vec<&str> = tokens[at..end.unwrap_or(at)].iter().map(|token| token.text).collect();
-        let only_tests = texts.starts_with(&["#", "[", "cfg", "("]) && texts.contains(&"test") && !texts.contains(&"not");
+        let only_tests =
+            texts.starts_with(&["#", "[", "cfg", "("]) && texts.contains(&"test") && !texts.contains(&"not");
         match end {
             Some(start) if only_tests => {
                 let end = item(tokens, start);
@@ -245,14 +254,19 @@ pub fn code(path: &str, text: &str) -> Code {
         ..Code::default()
     };
     for name in tests.iter().filter_map(|item| item.module) {
-        code.test_children.push(module.iter().cloned().chain([name.to_owned()]).collect());
+        code.test_children
+            .push(module.iter().cloned().chain([name.to_owned()]).collect());
     }
     // Inline modules that are open here, each with the brace that closes it.
     let mut inline: Vec<(String, usize)> = Vec::new();
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
         inline.retain(|(_, close)| at < *close);
-        let here: Vec<String> = module.iter().cloned().chain(inline.iter().map(|(name, _)| name.clone())).collect();
+        let here: Vec<String> = module
+            .iter()
+            .cloned()
+            .chain(inline.iter().map(|(name, _)| name.clone()))
+            .collect();
         let text_at = |index: usize| tokens.get(index).map_or("", |token| token.text);
         if token.text == "#" && text_at(at + 1) == "[" {
             code.attributes.push((text_at(at + 2).to_owned(), token.line));
@@ -424,10 +438,15 @@ pub fn file_of<'f>(place: &[String], files: &'f BTreeMap<Vec<String>, (String, C
     let mut place = place.to_vec();
     // Each turn follows one import; a circle of imports would not compile.
     for _ in 0..8 {
-        let depth = (1..=place.len()).rev().find(|depth| files.contains_key(&place[..*depth]))?;
+        let depth = (1..=place.len())
+            .rev()
+            .find(|depth| files.contains_key(&place[..*depth]))?;
         let (path, code) = files.get(&place[..depth])?;
         let passed_on = place.get(depth).and_then(|name| {
-            let import = code.mentions.iter().find(|m| m.name.as_ref() == Some(name) && m.module == code.module)?;
+            let import = code
+                .mentions
+                .iter()
+                .find(|m| m.name.as_ref() == Some(name) && m.module == code.module)?;
             resolve(import, code)
         });
         match passed_on {
