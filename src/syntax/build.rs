@@ -12,7 +12,7 @@ use super::ast::{
     Statement, StatementKind, Test, TestLine, Until, Value, Waive,
 };
 use super::rules::{RiskParser, Rule};
-use super::traps;
+use super::{number, traps, unexpected};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Place, SourceId, Span, Spanned};
 
@@ -28,7 +28,7 @@ pub(super) fn build(source: SourceId, text: &str) -> (File, Vec<Diagnostic>) {
     let file = match RiskParser::parse(Rule::file, text) {
         Ok(pairs) => builder.file(pairs),
         Err(error) => {
-            let span = traps::error_span(&error);
+            let span = unexpected::error_span(&error);
             builder.report(
                 Diagnostic::new(Code::Syntax, "this text cannot be read").at(Place { source, span }, "from here on"),
             );
@@ -649,7 +649,7 @@ impl<'i> Builder<'i> {
 
     fn number(&mut self, pair: &Pair<'i, Rule>) -> Option<Spanned<Number>> {
         let span = span_of(pair);
-        match traps::number(pair.as_str()) {
+        match number::number(pair.as_str()) {
             Ok(number) => Some(Spanned::new(number, span)),
             Err(mistake) => {
                 let mut found = Diagnostic::new(Code::Number, mistake.message).at(self.place(span), mistake.label);

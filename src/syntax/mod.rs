@@ -5,8 +5,11 @@
 
 mod ast;
 mod build;
+mod line;
+mod number;
 mod rules;
 mod traps;
+mod unexpected;
 
 pub use ast::{
     Allow, Assume, Bound, Choice, Comment, Comparison, Condition, Expectation, Extends, File, ForBlock, GivenFact,
