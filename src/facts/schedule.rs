@@ -62,7 +62,7 @@ impl Schedule {
             self.multiplier(updates - 1.0, updates, warmup)
         })
         // Between the corners it is somewhere from nothing to the peak; the solver narrows it where that matters.
-        .or_else(|| Interval::new(0.0, peak.hi()))
+        .or_else(|| Interval::new(0.0, Finite::decimal(peak.hi())))
     }
 
     /// The sum of the rate over all `updates`.
@@ -80,7 +80,7 @@ impl Schedule {
                     Shape::Constant => updates.hi(),
                     _ => updates.hi() / 2.0 + 1.0,
                 };
-                Interval::new(peak.lo() * least, peak.hi() * most)
+                Interval::new(Finite::decimal(peak.lo() * least), Finite::decimal(peak.hi() * most))
             })
     }
 
