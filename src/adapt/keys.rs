@@ -2,39 +2,65 @@
 //!
 //! The list is made from the framework's own argument classes by `tests/reference/llama_factory_keys.py`.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
-
 use super::reader::Run;
 use super::tree::{Entry, Map};
 use super::{screen, words};
 use crate::diag::{Code, Diagnostic};
 
-/// Keys with the argument class that holds them.
-pub(super) type Keys = BTreeMap<&'static str, &'static str>;
-
+/// The table: version, key and argument class between tabs, sorted.
 const TABLE: &str = include_str!("llama_factory_keys.tsv");
 
-/// Keys of LLaMA-Factory v0.
-pub(super) static V0: LazyLock<Keys> = LazyLock::new(|| keys("v0"));
-/// Keys of LLaMA-Factory v1.
-pub(super) static V1: LazyLock<Keys> = LazyLock::new(|| keys("v1"));
+/// The keys of one version of the framework.
+///
+/// They are looked up in the text of the table by halving it: a run file has thirty keys, and a check is over before a
+/// map of all four hundred would be made.
+pub(super) struct Keys(&'static str);
 
-fn keys(version: &str) -> Keys {
-    TABLE
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| {
-            let mut cells = line.split('\t');
-            let is_ours = cells.next() == Some(version);
-            Some((cells.next()?, cells.next()?)).filter(|_| is_ours)
-        })
-        .collect()
+/// Keys of LLaMA-Factory v0.
+pub(super) static V0: Keys = Keys("v0");
+/// Keys of LLaMA-Factory v1.
+pub(super) static V1: Keys = Keys("v1");
+
+impl Keys {
+    /// The argument class that holds a key.
+    pub(super) fn class(&self, key: &str) -> Option<&'static str> {
+        let (mut from, mut to) = (0, TABLE.len());
+        while from < to {
+            let start = TABLE
+                .get(..from + (to - from) / 2)?
+                .rfind('\n')
+                .map_or(0, |end| end + 1)
+                .max(from);
+            let line = TABLE.get(start..)?.lines().next()?;
+            let mut cells = line.splitn(3, '\t');
+            let (version, name) = (cells.next()?, cells.next().unwrap_or(""));
+            match (version, name).cmp(&(self.0, key)) {
+                std::cmp::Ordering::Less => from = start + line.len() + 1,
+                std::cmp::Ordering::Greater => to = start,
+                std::cmp::Ordering::Equal => return cells.next(),
+            }
+        }
+        None
+    }
+
+    /// Whether the framework takes a key.
+    pub(super) fn contains_key(&self, key: &str) -> bool {
+        self.class(key).is_some()
+    }
+
+    /// Every key, sorted.
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        TABLE
+            .lines()
+            .filter_map(|line| line.split_once('\t'))
+            .filter(|(version, _)| *version == self.0)
+            .filter_map(|(_, rest)| Some(rest.split_once('\t')?.0))
+    }
 }
 
 /// Whether a key of v0 says how a run trains, and not only which model is loaded.
 pub(super) fn is_of_training(key: &str) -> bool {
-    V0.get(key).is_some_and(|class| {
+    V0.class(key).is_some_and(|class| {
         let class = class.split('@').next().unwrap_or(class);
         matches!(
             class,
@@ -81,7 +107,7 @@ pub(super) fn check(run: &mut Run<'_>, known: &Keys) {
         .filter(|entry| !screen::speaks(entry));
     for (i, entry) in unknown.enumerate() {
         let compared = if i < COMPARED {
-            known.keys().copied().collect()
+            known.names().collect()
         } else {
             Vec::new()
         };
@@ -127,4 +153,24 @@ fn report(run: &mut Run<'_>, map: &Map, entry: &Entry, known: Vec<&'static str>)
         Some(meant) => diagnostic.instead(meant),
         None => diagnostic.help("delete the line, or check its spelling"),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{V0, V1};
+
+    #[test]
+    fn every_key_is_found_and_no_other() {
+        for keys in [&V0, &V1] {
+            assert!(keys.names().count() > 40);
+            for name in keys.names() {
+                assert!(keys.class(name).is_some_and(|class| !class.is_empty()), "{name}");
+                assert!(!keys.contains_key(&format!("{name}_")), "{name}_");
+            }
+        }
+        assert_eq!(V0.class("lora_rank"), Some("LoraArguments"));
+        for other in ["", "#", "lora_r", "zzz", "v0", "peft_config", "~"] {
+            assert!(!V0.contains_key(other), "{other}");
+        }
+    }
 }

@@ -40,6 +40,16 @@ impl Finite {
     /// `value` to the 15 decimal digits that every f64 holds, so that the product of two decimals is the decimal that a
     /// person computes: 1e-4 × 3 is 3e-4. It never falls where `value` rises.
     pub fn decimal(value: f64) -> f64 {
+        if value == 0.0 || !value.is_finite() {
+            return value;
+        }
+        // Fifteen digits as a whole number are exact, and so is a power of ten up to 10^22: the division rounds once.
+        for power in POWERS_OF_TEN {
+            let scaled = value * power;
+            if scaled.abs() >= 1e14 {
+                return scaled.round() / power;
+            }
+        }
         format!("{value:.14e}").parse().unwrap_or(value)
     }
 
@@ -55,6 +65,11 @@ impl Finite {
         Self::shortest(value)
     }
 }
+
+const POWERS_OF_TEN: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
 
 impl Eq for Finite {}
 
@@ -117,6 +132,18 @@ mod tests {
         assert_eq!(Finite::decimal(0.1 + 0.2), 0.3);
         assert_eq!(Finite::decimal(2e-4), 2e-4);
         assert!(Finite::decimal(f64::INFINITY).is_infinite());
+        // Both ways of rounding agree, at any size.
+        for value in [
+            1.0 / 3.0,
+            2.0 / 3e7,
+            12_345.678_901_234_567,
+            9.999_999_999_999_999e-5,
+            5e-324,
+            1e300,
+        ] {
+            let written: f64 = format!("{value:.14e}").parse().unwrap();
+            assert_eq!(Finite::decimal(value), written, "{value}");
+        }
     }
 
     #[test]
