@@ -107,14 +107,23 @@ fn processes() {
         "the empty program does not build"
     );
 
-    let check = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ftrisk"));
-        command.args(["check", "builtin:cautious-sft", "examples/llama-factory/over.yaml"]);
-        command
+    let check = |run: &'static str| -> Box<dyn Fn() -> Command> {
+        Box::new(move || {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_ftrisk"));
+            command.args(["check", "builtin:cautious-sft", run]);
+            command
+        })
     };
     let mut commands: Vec<(String, Box<dyn Fn() -> Command>)> = vec![
         ("an empty Rust program".into(), Box::new(move || Command::new(&empty))),
-        ("ftrisk check, one file".into(), Box::new(check)),
+        (
+            "ftrisk check, a file that passes".into(),
+            check("examples/llama-factory/inside.yaml"),
+        ),
+        (
+            "ftrisk check, five limits over".into(),
+            check("examples/llama-factory/over.yaml"),
+        ),
     ];
     if let Ok(line) = std::env::var("FTRISK_REGORUS") {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
