@@ -103,7 +103,7 @@ pub(super) fn check(run: &mut Run<'_>, known: &Keys) {
     let unknown = root
         .entries
         .iter()
-        .filter(|entry| entry.key.scalar().is_some_and(|key| !known.contains_key(&*key.text)))
+        .filter(|entry| entry.key.scalar().is_some_and(|key| !known.contains_key(&key.text)))
         .filter(|entry| !screen::speaks(entry));
     for (i, entry) in unknown.enumerate() {
         let compared = if i < COMPARED {
