@@ -1,13 +1,20 @@
 //! `ftrisk check`
 
 use super::args::{CheckArgs, Color, Format};
-use super::{Outcome, files, terminal};
+use super::{BAD_INPUT, Outcome, files, terminal};
 use crate::adapt::{self, Launch};
 use crate::report::{self, CheckReport, RunReport};
 use crate::source::Sources;
 use crate::{check, sema};
 
 pub(super) fn run(args: &CheckArgs, color: Color) -> Outcome {
+    if args.policy.ends_with(".yaml") || args.policy.ends_with(".yml") {
+        terminal::complain(&format!(
+            "the policy comes first, and {} looks like a run file: `ftrisk check POLICY RUN`",
+            args.policy
+        ));
+        return Ok(BAD_INPUT);
+    }
     let mut sources = Sources::default();
     let report = report_of(args, &mut sources);
     let text = match args.format {

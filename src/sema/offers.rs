@@ -20,18 +20,18 @@ pub(super) fn keep_what_compiles(diagnostics: &mut [Diagnostic], file: &syntax::
     let line_of = |d: &Diagnostic| d.place().map(|place| text.line(place.span.start));
     let known: Vec<(Option<usize>, Code)> = diagnostics.iter().map(|d| (line_of(d), d.code)).collect();
     for diagnostic in diagnostics.iter_mut() {
-        let Some(instead) = diagnostic.instead.as_deref().filter(|line| is_statement(line)) else {
-            continue;
-        };
         let line = line_of(diagnostic);
-        let brings_a_mistake = mistakes(instead, &probes)
-            .iter()
-            .any(|code| *code == diagnostic.code || !known.contains(&(line, *code)));
+        let offered = diagnostic.instead.as_deref().filter(|line| is_statement(line));
+        let brings_a_mistake = offered.is_some_and(|instead| {
+            mistakes(instead, &probes)
+                .iter()
+                .any(|code| *code == diagnostic.code || !known.contains(&(line, *code)))
+        });
         if brings_a_mistake {
             diagnostic.instead = None;
-            if diagnostic.help.is_none() {
-                diagnostic.help = Some(format!("`ftrisk explain {}` has an example", diagnostic.code.name()));
-            }
+        }
+        if diagnostic.next_step().is_none() {
+            diagnostic.help = Some(format!("`ftrisk explain {}` has an example", diagnostic.code.name()));
         }
     }
 }

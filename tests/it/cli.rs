@@ -532,6 +532,16 @@ fn files_that_cannot_be_read_are_named() {
 }
 
 #[test]
+fn arguments_the_wrong_way_round_are_noticed() {
+    let args = ["check", "examples/llama-factory/inside.yaml", "builtin:cautious-sft"];
+    Case::within(clone())
+        .args(args)
+        .run()
+        .code(2)
+        .stderr_has("the policy comes first");
+}
+
+#[test]
 fn standard_input_is_a_run_file() {
     let run = read("examples/llama-factory/over.yaml");
     let ran = Case::new()
