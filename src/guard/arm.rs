@@ -1,0 +1,72 @@
+//! From a policy's lines to limits under guard.
+
+use super::ladder::Ladder;
+use super::limit::Armed;
+use crate::ir::{Action, Asks, Level, Limit, Policy};
+use crate::quantity::{Moment, ProbeKind, Quantity};
+
+/// Whether this version can read what a limit asks for.
+fn has_meter(limit: &Limit, policy: &Policy) -> bool {
+    let kind = limit
+        .probe
+        .and_then(|index| policy.probes.get(index))
+        .map(|probe| probe.kind);
+    let is_read = match limit.quantity {
+        Quantity::DriftPerUpdate | Quantity::DriftTotal => kind == Some(ProbeKind::Text),
+        Quantity::DiversityDistinct1 | Quantity::DiversityDistinct2 | Quantity::DiversityDistinct3 => {
+            kind == Some(ProbeKind::Prompts)
+        }
+        Quantity::LoraEffectiveRank => limit.probe.is_none(),
+        _ => false,
+    };
+    is_read && limit.confidence.is_none()
+}
+
+/// Whether every rung can act where the quantity is read; a compiled policy has no other.
+fn can_act(limit: &Limit) -> bool {
+    limit.quantity.row().moment == Moment::Update
+        || limit
+            .response
+            .iter()
+            .all(|rung| !matches!(rung.action, Action::Scale | Action::Skip))
+}
+
+/// The limits among the lines `later`; `Err` has the lines that this version cannot guard.
+pub(super) fn limits(policy: &Policy, later: &[usize], strict: bool) -> Result<Vec<Armed>, Vec<usize>> {
+    let mut armed = Vec::new();
+    let mut refused = Vec::new();
+    for &index in later {
+        let Some(line) = policy.lines.get(index) else {
+            refused.push(index);
+            continue;
+        };
+        // `require guard` is met by there being a guard.
+        let Asks::Limit(limit) = &line.asks else {
+            continue;
+        };
+        let bounded = limit.min.is_some() || limit.max.is_some();
+        if !bounded || !has_meter(limit, policy) || !can_act(limit) {
+            refused.push(index);
+            continue;
+        }
+        let ladder = if limit.response.is_empty() {
+            Ladder::default_for(limit.quantity.row().moment)
+        } else {
+            Ladder::new(limit.response.clone())
+        };
+        armed.push(Armed {
+            line: index,
+            quantity: limit.quantity,
+            probe: limit.probe,
+            min: limit.min.as_ref().map(|bound| bound.value),
+            max: limit.max.as_ref().map(|bound| bound.value),
+            of_base: limit.of_base,
+            advice: line.level == Level::Advise && !strict,
+            ladder,
+            base: None,
+            spent: None,
+            kept: None,
+        });
+    }
+    if refused.is_empty() { Ok(armed) } else { Err(refused) }
+}
