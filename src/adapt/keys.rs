@@ -49,7 +49,7 @@ impl Keys {
     }
 
     /// Every key, sorted.
-    fn names(&self) -> impl Iterator<Item = &'static str> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         TABLE
             .lines()
             .filter_map(|line| line.split_once('\t'))

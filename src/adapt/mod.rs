@@ -6,6 +6,7 @@
 
 mod detect;
 mod hf;
+mod honoured;
 mod keys;
 mod launch;
 mod llama_factory;
@@ -13,6 +14,7 @@ mod llama_factory_v1;
 mod malformed;
 mod quantized;
 mod reader;
+mod recipe;
 mod refusals;
 mod said;
 mod scalar;
@@ -32,6 +34,8 @@ use crate::facts::Facts;
 use crate::source::{Place, SourceFile, SourceId, Sources, Span};
 use detect::Kind;
 use reader::Run;
+
+pub use recipe::{Trained, recipe};
 
 /// The most bytes that a run file may have; callers refuse larger ones before they read them.
 pub const MAX_BYTES: usize = 1 << 20;

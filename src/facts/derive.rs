@@ -322,6 +322,17 @@ fn updates_a_pass(rows: f64, [per_device, accumulation, copies]: [f64; 3], drops
     }
 }
 
+/// Updates of `epochs` passes of `a_pass` updates each: a part of a pass is rounded up.
+fn passes_of(epochs: f64, a_pass: f64) -> f64 {
+    (epochs * a_pass).ceil()
+}
+
+/// Updates of `epochs` passes over `rows`, a last partial window of a pass included; `window` is the batch as three
+/// factors: rows per device, accumulation, copies.
+pub fn updates_of(epochs: f64, rows: f64, window: [f64; 3]) -> f64 {
+    passes_of(epochs, updates_a_pass(rows, window, false))
+}
+
 /// The factors of a batch for counting updates; a global batch size counts as one device's.
 fn window(facts: &Facts) -> Option<Batch> {
     match facts.values(GlobalBatch) {
@@ -402,7 +413,7 @@ fn updates(facts: &Facts) -> Derived {
     };
     values(
         monotone(sets, |[e, n, p, a, c]| {
-            (e * updates_a_pass(n, [p, a, c], facts.drops_last)).ceil()
+            passes_of(e, updates_a_pass(n, [p, a, c], facts.drops_last))
         }),
         by,
     )

@@ -4,9 +4,12 @@
 //! domain when nothing is known. Knows nothing of policies' limits and of file formats.
 
 mod derive;
+mod recipe;
 mod schedule;
 
-pub use derive::{Derived, Part, derive};
+pub use derive::{Derived, Part, derive, updates_of};
+pub use recipe::{Recipe, Scheduler, Template, Told};
+pub use schedule::{Course, warmup_updates};
 
 use std::collections::BTreeMap;
 

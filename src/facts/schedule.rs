@@ -2,6 +2,7 @@
 //!
 //! Update t of N uses the multiplier of step t: 0 in the first update of a warmup, and never quite the floor in the last.
 
+use super::recipe::{Recipe, Scheduler};
 use super::{Facts, Input, Words};
 use crate::quantity::{Category, Finite, Interval};
 
@@ -89,7 +90,7 @@ impl Schedule {
         let warmup = match self.warmup {
             Warmup::None => 0.0,
             Warmup::Steps(steps) if steps.is_point() => steps.lo(),
-            Warmup::Share(share) if share.is_point() => (share.lo() * updates.lo()).ceil(),
+            Warmup::Share(share) if share.is_point() => warmup_updates(share.lo(), updates.lo()),
             _ => return None,
         };
         if !updates.is_point() {
@@ -130,6 +131,51 @@ impl Schedule {
                 // 1 - k/n for k = 0 .. n-1, and the same for the cosine: its deviations from the line cancel in pairs.
                 Shape::Linear | Shape::Cosine => (rest + 1.0) / 2.0,
             }
+    }
+}
+
+/// Updates of a warmup that is `share` of all `updates`: rounded up.
+pub fn warmup_updates(share: f64, updates: f64) -> f64 {
+    (share * updates).ceil()
+}
+
+/// The learning rate of one run, update by update.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Course {
+    schedule: Schedule,
+    updates: f64,
+    warmup: f64,
+}
+
+impl Course {
+    /// The course of a run of `updates` updates in all.
+    pub fn of(recipe: &Recipe, updates: u64) -> Course {
+        let (shape, warms) = match recipe.scheduler.value {
+            Scheduler::Linear => (Shape::Linear, true),
+            Scheduler::Cosine => (Shape::Cosine, true),
+            Scheduler::Constant => (Shape::Constant, false),
+            Scheduler::ConstantWithWarmup => (Shape::Constant, true),
+        };
+        let updates = updates as f64;
+        let warmup = match (warms, recipe.warmup_steps.value) {
+            (false, _) => 0.0,
+            (true, 0) => warmup_updates(recipe.warmup_ratio.value.get(), updates),
+            (true, steps) => steps as f64,
+        };
+        let schedule = Schedule {
+            shape,
+            warmup: Warmup::None,
+        };
+        Course {
+            schedule,
+            updates,
+            warmup,
+        }
+    }
+
+    /// What the peak is multiplied with in update `update`, counted from 0; between 0 and 1.
+    pub fn multiplier(&self, update: u64) -> f64 {
+        self.schedule.multiplier(update as f64, self.updates, self.warmup)
     }
 }
 
@@ -184,5 +230,22 @@ mod tests {
         };
         let last = schedule.last(point(1.0), point(100.0)).unwrap();
         assert!((last.lo() - 0.000_246_719_817_134_215_4).abs() < 1e-12, "{last:?}");
+    }
+
+    #[test]
+    fn a_course_has_a_rate_for_every_update() {
+        let course = |shape, warmup| super::Course {
+            schedule: Schedule {
+                shape,
+                warmup: Warmup::None,
+            },
+            updates: 10.0,
+            warmup,
+        };
+        let linear = course(Shape::Linear, super::warmup_updates(0.15, 10.0));
+        let rates: Vec<f64> = (0..10).map(|update| linear.multiplier(update)).collect();
+        assert_eq!(rates, [0.0, 0.5, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]);
+        assert_eq!(course(Shape::Cosine, 0.0).multiplier(5), 0.5);
+        assert_eq!(course(Shape::Constant, 0.0).multiplier(9), 1.0);
     }
 }
