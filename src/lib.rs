@@ -4,6 +4,8 @@
 //! policy.riskpolicy ─▶ syntax::parse ─▶ tree ─▶ sema::compile ─▶ ir::Policy ─┐
 //!                                                                            ├─▶ check::judge ─▶ ir::Judgement ─▶ report
 //! run.yaml ─────────▶ adapt::read ───────────▶ facts::Facts ─────────────────┘
+//!
+//! facts::Recipe ─▶ train::run ─ proposal ─▶ meter ─ readings ─▶ guard ─ decision ─▶ ledger, then the state
 //! ```
 //!
 //! Every room is pure but `cmd`, the only one that touches files, the terminal and the process.
@@ -13,7 +15,7 @@
 //! | feature | brings |
 //! |---|---|
 //! | `cli` (default) | the `ftrisk` binary and coloured diagnostics |
-//! | `train` (default) | the training engine; nothing is behind it yet |
+//! | `train` (default) | the training engine and `ftrisk train` |
 //!
 //! ```
 //! use ftrisk::{adapt, check, sema, source::Sources};
@@ -33,7 +35,7 @@
 extern crate alloc;
 
 // The rooms in reading order: what a text is, what a number is, what can be wrong; then the language; then the run; then
-// judgement; then the faces.
+// judgement, before training and in it; then the faces.
 pub mod source;
 
 pub mod quantity;
@@ -51,6 +53,15 @@ pub mod facts;
 pub mod adapt;
 
 pub mod check;
+
+pub mod meter;
+
+pub mod guard;
+
+pub mod ledger;
+
+#[cfg(feature = "train")]
+pub mod train;
 
 pub mod report;
 

@@ -57,6 +57,9 @@ pub(super) enum Color {
 pub(super) enum Command {
     /// Judge run files against a policy before anything is trained
     Check(CheckArgs),
+    /// Check a run file, then train it inside the policy's budgets
+    #[cfg(feature = "train")]
+    Train(TrainArgs),
     /// Explain a diagnostic, a quantity or a fact; without a name, list all of them
     Explain(ExplainArgs),
     /// List or print the policies inside the binary
@@ -98,6 +101,25 @@ pub(super) struct CheckArgs {
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
+}
+
+#[cfg(feature = "train")]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 the run came to its own end inside every budget, 1 a limit is over or the guard stopped the run, 2 something open or wrong, 3 ftrisk failed, 128 + the signal when interrupted. What is saved is always inside every budget."
+)]
+pub(super) struct TrainArgs {
+    /// A .riskpolicy file, or builtin:NAME
+    pub(super) policy: String,
+    /// The run file, as LLaMA-Factory reads it; `-` is standard input
+    #[arg(value_name = "RUN")]
+    pub(super) run: PathBuf,
+    /// The run directory, in place of the run file's output_dir
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Treat advice as limits
+    #[arg(long)]
+    pub(super) strict: bool,
 }
 
 /// A word of the fact `stage`.

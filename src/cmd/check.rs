@@ -1,18 +1,17 @@
 //! `ftrisk check`
 
+use std::path::Path;
+
 use super::args::{CheckArgs, Color, Format};
 use super::{BAD_INPUT, Outcome, files, terminal};
 use crate::adapt::{self, Launch};
+use crate::ir::Policy;
 use crate::report::{self, CheckReport, RunReport};
-use crate::source::Sources;
+use crate::source::{SourceId, Sources};
 use crate::{check, sema};
 
 pub(super) fn run(args: &CheckArgs, color: Color) -> Outcome {
-    if args.policy.ends_with(".yaml") || args.policy.ends_with(".yml") {
-        terminal::complain(&format!(
-            "the policy comes first, and {} looks like a run file: `ftrisk check POLICY RUN`",
-            args.policy
-        ));
+    if is_swapped("check", &args.policy) {
         return Ok(BAD_INPUT);
     }
     let mut sources = Sources::default();
@@ -25,15 +24,47 @@ pub(super) fn run(args: &CheckArgs, color: Color) -> Outcome {
     Ok(report.exit_code())
 }
 
+/// Whether the run file was named first; says so.
+pub(super) fn is_swapped(command: &str, policy: &str) -> bool {
+    let is_run = policy.ends_with(".yaml") || policy.ends_with(".yml");
+    if is_run {
+        terminal::complain(&format!(
+            "the policy comes first, and {policy} looks like a run file: `ftrisk {command} POLICY RUN`"
+        ));
+    }
+    is_run
+}
+
 fn report_of(args: &CheckArgs, sources: &mut Sources) -> CheckReport {
+    let mut report = compiled(&args.policy, args.strict, sources);
+    let launch = Launch {
+        world_size: args.world_size,
+        dataset_rows: args.dataset_rows,
+        stage: args.stage,
+    };
+    if let Some(policy) = report.judging() {
+        let runs = args.runs.iter().map(|path| match files::run(path, sources) {
+            Ok(source) => judged(policy, path, source, launch, args.strict, sources),
+            Err(finding) => RunReport {
+                diagnostics: vec![*finding],
+                ..unread(path)
+            },
+        });
+        report.runs = runs.collect();
+    }
+    report
+}
+
+/// A policy with what is wrong with it and its probes, and no run yet.
+pub(super) fn compiled(policy_file: &str, strict: bool, sources: &mut Sources) -> CheckReport {
     let mut report = CheckReport {
-        policy_file: args.policy.clone(),
+        policy_file: policy_file.to_owned(),
         policy: None,
         diagnostics: Vec::new(),
         runs: Vec::new(),
-        strict: args.strict,
+        strict,
     };
-    match files::policy(&args.policy, sources) {
+    match files::policy(policy_file, sources) {
         Ok(source) => {
             let compiled = sema::compile(source, sources);
             report.diagnostics = compiled.diagnostics;
@@ -41,37 +72,38 @@ fn report_of(args: &CheckArgs, sources: &mut Sources) -> CheckReport {
         }
         Err(finding) => report.diagnostics.push(*finding),
     }
-    let Some(policy) = &report.policy else {
-        return report;
-    };
-    report.diagnostics.extend(files::probes(policy, &args.policy, sources));
-    if crate::diag::has_errors(&report.diagnostics) {
-        return report;
-    }
-    let launch = Launch {
-        world_size: args.world_size,
-        dataset_rows: args.dataset_rows,
-        stage: args.stage,
-    };
-    for path in &args.runs {
-        let mut run = RunReport {
-            file: path.display().to_string(),
-            framework: None,
-            diagnostics: Vec::new(),
-            judgement: None,
-        };
-        match files::run(path, sources) {
-            Ok(source) => {
-                let read = adapt::read(source, sources, launch);
-                run.diagnostics = read.diagnostics;
-                if let Some(facts) = read.facts {
-                    run.framework = Some(facts.framework);
-                    run.judgement = Some(check::judge(policy, &facts, sources, args.strict));
-                }
-            }
-            Err(finding) => run.diagnostics.push(*finding),
-        }
-        report.runs.push(run);
+    if let Some(policy) = &report.policy {
+        report.diagnostics.extend(files::probes(policy, policy_file, sources));
     }
     report
+}
+
+/// A run file under a policy.
+pub(super) fn judged(
+    policy: &Policy,
+    path: &Path,
+    source: SourceId,
+    launch: Launch,
+    strict: bool,
+    sources: &Sources,
+) -> RunReport {
+    let read = adapt::read(source, sources, launch);
+    let mut run = RunReport {
+        diagnostics: read.diagnostics,
+        ..unread(path)
+    };
+    if let Some(facts) = read.facts {
+        run.framework = Some(facts.framework);
+        run.judgement = Some(check::judge(policy, &facts, sources, strict));
+    }
+    run
+}
+
+fn unread(path: &Path) -> RunReport {
+    RunReport {
+        file: path.display().to_string(),
+        framework: None,
+        diagnostics: Vec::new(),
+        judgement: None,
+    }
 }

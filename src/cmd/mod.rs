@@ -4,9 +4,19 @@ mod args;
 mod check;
 mod explain;
 mod files;
+#[cfg(feature = "train")]
+mod governed;
 mod pin;
 mod policy;
+#[cfg(feature = "train")]
+mod progress;
+#[cfg(feature = "train")]
+mod rundir;
+#[cfg(feature = "train")]
+mod signals;
 mod terminal;
+#[cfg(feature = "train")]
+mod train;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -56,6 +66,8 @@ fn dispatch(arguments: Vec<OsString>) -> Outcome {
     };
     match cli.command {
         Command::Check(args) => check::run(&args, cli.color),
+        #[cfg(feature = "train")]
+        Command::Train(args) => train::run(&args, cli.color),
         Command::Explain(args) => explain::run(&args),
         Command::Policy(args) => policy::run(&args),
         Command::Pin(args) => pin::run(&args, cli.color),

@@ -43,3 +43,9 @@ pub(super) fn written(error: io::Error) -> Outcome {
         Err(Failure(format!("cannot write: {error}")))
     }
 }
+
+/// Writes a sentence about what is going on to standard error, which is not the result.
+#[cfg(feature = "train")]
+pub(super) fn note(message: &str) {
+    let _ = writeln!(io::stderr(), "{message}");
+}

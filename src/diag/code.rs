@@ -80,6 +80,10 @@ codes! {
     UnknownKey "unknown-key" Error "a key that the framework does not take";
     ValueType "value-type" Error "a value that the framework cannot use for this key";
     ValueUnresolved "value-unresolved" Error "a placeholder that is filled in later";
+    NotTrained "not-trained" Error "a key that changes the run and that this trainer does not honour";
+    TrainInput "train-input" Error "a model, data set or probe that cannot be trained or measured with";
+    RunDirectory "run-directory" Error "a run directory that already holds something, or none at all";
+
     LoaderText "loader-text" Warning "a number that some versions of the framework's loader read as text";
 }
 

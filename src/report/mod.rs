@@ -4,6 +4,7 @@ mod json;
 pub mod reference;
 #[cfg(feature = "cli")]
 mod text;
+pub mod train;
 
 pub use json::{JSON_VERSION, check as check_json};
 #[cfg(feature = "cli")]
@@ -107,13 +108,16 @@ impl RunReport {
 }
 
 impl CheckReport {
-    /// The worst of its runs; 2 when the policy judges nothing.
-    pub fn exit_code(&self) -> u8 {
-        let Some(policy) = self
-            .policy
+    /// The policy, when it can judge anything.
+    pub fn judging(&self) -> Option<&Policy> {
+        self.policy
             .as_ref()
             .filter(|_| !crate::diag::has_errors(&self.diagnostics))
-        else {
+    }
+
+    /// The worst of its runs; 2 when the policy judges nothing.
+    pub fn exit_code(&self) -> u8 {
+        let Some(policy) = self.judging() else {
             return 2;
         };
         let codes: Vec<u8> = self.runs.iter().map(|run| run.exit_code(policy, self.strict)).collect();

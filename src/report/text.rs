@@ -15,11 +15,7 @@ const MOST_SHOWN: usize = 50;
 pub fn check(report: &CheckReport, sources: &Sources, style: Style, verbose: bool) -> String {
     let mut out = String::new();
     drawn(&mut out, &report.diagnostics.iter().collect::<Vec<_>>(), sources, style);
-    let Some(policy) = report
-        .policy
-        .as_ref()
-        .filter(|_| !crate::diag::has_errors(&report.diagnostics))
-    else {
+    let Some(policy) = report.judging() else {
         let found = report
             .diagnostics
             .iter()

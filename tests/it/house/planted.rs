@@ -190,8 +190,16 @@ fn a_crate_behind_another_door_is_found() {
 #[test]
 fn reaching_out_of_the_process_is_found() {
     let faces = "may be named only in cmd/, main.rs";
+    finds(
+        "src/check/solve.rs",
+        "//! Solves.\nuse std::fs;\nuse std::time::Instant;\n",
+        &[
+            "src/check/solve.rs:2: `std::fs` may be named only in cmd/, main.rs, train/folder.rs, train/data/files.rs",
+            "src/check/solve.rs:3: `Instant` may be named only in cmd/progress.rs, cmd/governed.rs",
+            "src/check/solve.rs:3: `std::time::Instant` may be named only in cmd/progress.rs, cmd/governed.rs",
+        ],
+    );
     for (text, what) in [
-        ("use std::fs;\n", "std::fs"),
         ("use std::{fmt, io::Read};\n", "std::io::Read"),
         ("fn f() { std::env::var(\"X\"); }\n", "std::env::var"),
         ("fn f() -> ! { ::std::process::exit(1) }\n", "std::process::exit"),

@@ -137,7 +137,7 @@ fn character_or_lifetime(text: &str) -> usize {
 /// An item that only tests have.
 pub struct TestItem<'t> {
     lines: usize,
-    /// Its name, when it is `mod name;`.
+    /// Its name, when it is `mod name;`, for whomever it may be.
     module: Option<&'t str>,
 }
 
@@ -157,7 +157,8 @@ pub fn without_tests<'t>(tokens: &[Token<'t>]) -> (Vec<Token<'t>>, Vec<TestItem<
                 tests.push(TestItem {
                     lines: tokens[end - 1].line - tokens[at].line + 1,
                     module: match &tokens[start..end] {
-                        [keyword, name, _] if keyword.text == "mod" => Some(name.text),
+                        // Whatever stands before `mod` is who else may see it.
+                        [.., keyword, name, end] if keyword.text == "mod" && end.text == ";" => Some(name.text),
                         _ => None,
                     },
                 });

@@ -1,0 +1,128 @@
+//! What people see while a run trains: a bar with gauges on a terminal, plain lines elsewhere.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::guard::{Armed, Guard};
+use crate::quantity::Finite;
+
+/// Without a terminal a line comes this often, and at every evaluation.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Cells of a gauge.
+const CELLS: usize = 10;
+
+/// Shows how far a run is.
+pub(super) struct Progress {
+    bar: Option<ProgressBar>,
+    began: Instant,
+    last_line: Instant,
+    tokens: u64,
+    updates: u64,
+}
+
+impl Progress {
+    /// Progress over so many updates, on standard error.
+    pub(super) fn new(updates: u64) -> Progress {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(updates), ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template("{bar:24} {pos}/{len} updates  {elapsed} (left {eta})  {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
+            bar.enable_steady_tick(Duration::from_millis(500));
+            bar
+        });
+        let now = Instant::now();
+        Progress {
+            bar,
+            began: now,
+            last_line: now,
+            tokens: 0,
+            updates,
+        }
+    }
+
+    /// An update was decided.
+    pub(super) fn update(&mut self, update: u64, loss: f64, tokens: u64, is_evaluated: bool, guard: &Guard) {
+        self.tokens += tokens;
+        let per_second = self.tokens as f64 / self.began.elapsed().as_secs_f64().max(1e-3);
+        let head = format!("loss {loss:.3}  {per_second:.0} tokens/s");
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(update);
+                let gauges: Vec<String> = guard.limits().iter().filter_map(gauge).collect();
+                bar.set_message(format!("{head}\n{}", gauges.join("\n")));
+            }
+            None => {
+                if is_evaluated || self.last_line.elapsed() >= LINE_EVERY || update == self.updates {
+                    self.last_line = Instant::now();
+                    let gauges: Vec<String> = guard.limits().iter().filter_map(plain).collect();
+                    self.say(&format!(
+                        "update {update}/{}  {head}  {}",
+                        self.updates,
+                        gauges.join(", ")
+                    ));
+                }
+            }
+        }
+    }
+
+    /// A line that stays.
+    pub(super) fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => {
+                let _ = writeln!(std::io::stderr(), "{line}");
+            }
+        }
+    }
+
+    /// The run has ended: the bar goes.
+    pub(super) fn close(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// The last reading beside its bound.
+fn plain(limit: &Armed) -> Option<String> {
+    let (last, bound) = (limit.spent?.last, limit.bound_now()?);
+    let relation = if limit.max.is_none() { "at least" } else { "of" };
+    Some(format!(
+        "{} {} {relation} {}",
+        limit.quantity.name(),
+        last.value().map_or_else(
+            || "not finite".to_owned(),
+            |value| Finite::beside(value.get(), bound.get())
+        ),
+        Finite::shortest(rounded(bound.get())),
+    ))
+}
+
+/// How much of a budget is spent, as a bar: full is at the limit.
+fn gauge(limit: &Armed) -> Option<String> {
+    let (last, bound) = (limit.spent?.last, limit.bound_now()?);
+    let spent = match last.value() {
+        None => 1.0,
+        // A floor is spent as the reading falls from the base's to the bound.
+        Some(value) if limit.max.is_none() => {
+            let base = limit.base.map_or(value.get(), Finite::get);
+            ((base - value.get()) / (base - bound.get())).clamp(0.0, 1.0)
+        }
+        Some(value) if bound.get() > 0.0 => (value.get() / bound.get()).clamp(0.0, 1.0),
+        Some(_) => 1.0,
+    };
+    let filled = (spent * CELLS as f64).round() as usize;
+    Some(format!(
+        "  {}{}  {}",
+        "■".repeat(filled),
+        "·".repeat(CELLS - filled.min(CELLS)),
+        plain(limit)?
+    ))
+}
+
+fn rounded(value: f64) -> f64 {
+    format!("{value:.3e}").parse().unwrap_or(value)
+}

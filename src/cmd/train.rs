@@ -1,0 +1,216 @@
+//! `ftrisk train`: checks first, then trains inside the budgets.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::args::{Color, TrainArgs};
+use super::check::{compiled, is_swapped, judged};
+use super::governed::{self, Governed};
+use super::rundir::{Claim, RunDirectory};
+use super::signals::Signals;
+use super::{BAD_INPUT, Outcome, files, terminal};
+use crate::adapt::{self, Launch};
+use crate::diag::render::render;
+use crate::diag::{Code, Diagnostic, has_errors};
+use crate::facts::Recipe;
+use crate::guard::Guard;
+use crate::ir::{Policy, Verdict};
+use crate::report::{self, train::not_measured};
+use crate::source::{Place, Sources};
+use crate::train::data::files as data;
+use crate::train::error::Error;
+use crate::train::probe::Probe;
+use crate::train::setup::Setup;
+
+/// A finding that ends the command before the first update.
+type Refused<T> = Result<T, Vec<Diagnostic>>;
+
+pub(super) fn run(args: &TrainArgs, color: Color) -> Outcome {
+    if is_swapped("train", &args.policy) {
+        return Ok(BAD_INPUT);
+    }
+    let mut sources = Sources::default();
+    let style = terminal::style(color);
+    let mut report = compiled(&args.policy, args.strict, &mut sources);
+    let Some(policy) = report.judging().cloned() else {
+        terminal::print(&report::check_text(&report, &sources, style, false))?;
+        return Ok(report.exit_code());
+    };
+    let run = match files::run(&args.run, &mut sources) {
+        Ok(run) => run,
+        Err(finding) => return refuse(&[*finding], &sources, color),
+    };
+
+    // First the check: nothing is loaded for a run that is over. How many rows a pass walks is known here without a
+    // flag; what else is wrong with the data is said after the verdicts.
+    let read = adapt::recipe(run, &sources);
+    let data = read.recipe.as_ref().map(data::read);
+    let rows = match &data {
+        Some(Ok(data)) => Some(data.examples.len() as u64),
+        _ => None,
+    };
+    let launch = Launch {
+        world_size: Some(1),
+        dataset_rows: rows,
+        stage: None,
+    };
+    let judged = judged(&policy, &args.run, run, launch, args.strict, &sources);
+    let later: Vec<usize> = judged
+        .judgement
+        .iter()
+        .flat_map(|judgement| &judgement.lines)
+        .filter(|judged| matches!(judged.verdict, Verdict::Later { .. }))
+        .map(|judged| judged.line)
+        .collect();
+    report.runs = vec![judged];
+    terminal::print(&report::check_text(&report, &sources, style, false))?;
+    let code = report.exit_code();
+    if code != 0 {
+        return Ok(code);
+    }
+
+    let without_effect = read.without_effect;
+    let prepared = armed(&policy, &later, args.strict).and_then(|guard| {
+        let recipe = match read.recipe {
+            Some(recipe) if !has_errors(&read.diagnostics) => recipe,
+            _ => return Err(read.diagnostics),
+        };
+        let out = out_of(args, &recipe)?;
+        let data = match data {
+            Some(data) => data.map_err(|error| vec![train_input(&error)])?,
+            None => return Err(read.diagnostics),
+        };
+        let setup = Setup::new(&recipe, data).map_err(|error| vec![train_input(&error)])?;
+        let probes = probes(&policy, &guard, &args.policy, &setup)?;
+        Ok((guard, recipe, out, setup, probes))
+    });
+    let (mut guard, recipe, out, setup, probes) = match prepared {
+        Ok(prepared) => prepared,
+        Err(findings) => return refuse(&findings, &sources, color),
+    };
+    for line in without(&without_effect) {
+        terminal::note(&line);
+    }
+    let signals = Signals::watch()?;
+    let directory = match RunDirectory::claim(&out) {
+        Ok(directory) => directory,
+        Err(Claim::Taken) => return refuse(&[taken(&out, None)], &sources, color),
+        Err(Claim::Failed(failure)) => return Err(failure),
+    };
+    governed::run(
+        Governed {
+            style,
+            sources: &sources,
+            policy: &policy,
+            run,
+            later: &later,
+            strict: args.strict,
+            recipe: &recipe,
+            setup: &setup,
+            probes: &probes,
+            out: &out,
+            signals: &signals,
+        },
+        &mut guard,
+        directory,
+    )
+}
+
+/// The keys that change nothing here, once, by the reason.
+fn without(keys: &[(String, Place, &'static str)]) -> Vec<String> {
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (key, _, why) in keys {
+        by_reason.entry(why).or_default().push(key);
+    }
+    by_reason
+        .iter()
+        .map(|(why, keys)| format!("without effect here: {} ({why})", keys.join(", ")))
+        .collect()
+}
+
+fn refuse(findings: &[Diagnostic], sources: &Sources, color: Color) -> Outcome {
+    let style = terminal::style(color);
+    let drawn: Vec<String> = findings.iter().map(|finding| render(finding, sources, style)).collect();
+    terminal::print(&drawn.join("\n"))?;
+    Ok(BAD_INPUT)
+}
+
+/// The guard for what the check left for later.
+fn armed(policy: &Policy, later: &[usize], strict: bool) -> Refused<Guard> {
+    Guard::arm(policy, later, strict)
+        .map_err(|lines| lines.iter().filter_map(|line| not_measured(policy, *line)).collect())
+}
+
+/// The run directory: the flag's, else the run file's.
+fn out_of(args: &TrainArgs, recipe: &Recipe) -> Refused<PathBuf> {
+    let (out, place) = match (&args.out, &recipe.output_dir) {
+        (Some(out), _) => (out.clone(), None),
+        (None, Some(out)) => (PathBuf::from(&out.value), out.place),
+        (None, None) => {
+            let finding = Diagnostic::new(Code::RunDirectory, "the run file names no output_dir")
+                .help("write `output_dir`, or say --out DIR: a run leaves a journal and an adapter");
+            return Err(vec![finding]);
+        }
+    };
+    if RunDirectory::is_taken(&out) {
+        return Err(vec![taken(&out, place)]);
+    }
+    Ok(out)
+}
+
+fn taken(out: &Path, place: Option<Place>) -> Diagnostic {
+    let finding = Diagnostic::new(Code::RunDirectory, format!("{} already holds something", out.display()))
+        .help("say --out DIR for another directory, or move this one away: a run is never written over another");
+    match place {
+        Some(place) => finding.at(place, "the run directory"),
+        None => finding,
+    }
+}
+
+fn train_input(error: &Error) -> Diagnostic {
+    let finding = Diagnostic::new(Code::TrainInput, error.message.clone());
+    match &error.help {
+        Some(help) => finding.help(help.clone()),
+        None => finding.help("repair or restore what is named; nothing was trained"),
+    }
+}
+
+/// The probes that armed limits read, by their index in the policy.
+fn probes(policy: &Policy, guard: &Guard, policy_file: &str, setup: &Setup) -> Refused<BTreeMap<usize, Probe>> {
+    let mut probes = BTreeMap::new();
+    for index in guard.limits().iter().filter_map(|limit| limit.probe) {
+        let Some(declared) = policy.probes.get(index).filter(|_| !probes.contains_key(&index)) else {
+            continue;
+        };
+        if declared.sha256.is_none() {
+            let finding = Diagnostic::new(
+                Code::ProbeUnpinned,
+                format!("`{}` is not pinned by its hash", declared.path),
+            )
+            .weighing(crate::diag::Severity::Error)
+            .at(declared.place, "training refuses it")
+            .help(format!(
+                "`ftrisk pin {policy_file}` writes it: what is measured has to be comparable"
+            ));
+            return Err(vec![finding]);
+        }
+        let bytes = match files::probe(&declared.path, policy_file) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => {
+                let finding = Diagnostic::new(
+                    Code::CannotRead,
+                    format!("cannot read {}: there is no such file", declared.path),
+                )
+                .at(declared.place, "measured on this")
+                .help("training measures on it, so it has to be there: restore it");
+                return Err(vec![finding]);
+            }
+            Err(finding) => return Err(vec![*finding]),
+        };
+        let probe = setup
+            .probe(&declared.name, &declared.path, declared.kind, &bytes)
+            .map_err(|error| vec![train_input(&error).at(declared.place, "measured on this")])?;
+        probes.insert(index, probe);
+    }
+    Ok(probes)
+}

@@ -1,0 +1,362 @@
+//! What a governed run says: breaches drawn on the policy line, the table of budgets, the summary.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::json::JSON_VERSION;
+use crate::diag::{Code, Diagnostic};
+use crate::guard::{Act, Armed, Breach, Cause, Decision, Guard};
+use crate::ir::{Action, Asks, Limit, Policy};
+use crate::meter::Reading;
+use crate::quantity::{Finite, Unit};
+
+/// What moved most where a drift limit broke, in words.
+#[derive(Debug, Clone, Default)]
+pub struct MovedWords {
+    /// The probe's rows with the largest drift, in nats.
+    pub rows: Vec<(String, Reading)>,
+    /// The tokens that gained most probability, in shares of the next token's mass.
+    pub gained: Vec<(String, f64)>,
+    /// The tokens that lost most.
+    pub lost: Vec<(String, f64)>,
+}
+
+/// A broken limit, drawn on its line of the policy.
+pub fn breach(
+    breach: &Breach,
+    decision: Option<&Decision>,
+    limit: &Armed,
+    policy: &Policy,
+    moved: &MovedWords,
+) -> Diagnostic {
+    let name = breach.quantity.name();
+    let line = policy.lines.get(breach.line);
+    let asked = line.and_then(|line| match &line.asks {
+        Asks::Limit(limit) => Some(limit),
+        _ => None,
+    });
+    let when = match breach.update {
+        0 => "before the first update".to_owned(),
+        update => format!("at update {update}"),
+    };
+    let is = match breach.cause {
+        Cause::Outside => format!("is {}", shown(asked, breach.reading, Some(breach.bound))),
+        Cause::NotFinite => "is not finite".to_owned(),
+        Cause::Missing => "was not read".to_owned(),
+        Cause::NoBase => "has no reading of the base to take a share of".to_owned(),
+    };
+    let asks = asked.map_or_else(String::new, |limit| format!("; {} is asked", limit.asked()));
+    let mut diagnostic = Diagnostic::new(Code::Over, format!("{name} {is} {when}{asks}")).about(name);
+    if breach.advice {
+        diagnostic = diagnostic.weighing(crate::diag::Severity::Advice);
+    }
+    if let Some(line) = line {
+        diagnostic = diagnostic.at(line.place, answer(breach, decision));
+    }
+    if let (Some(base), true) = (limit.base, limit.of_base) {
+        diagnostic = diagnostic.note(format!(
+            "the base reads {}, so the bound is {}",
+            shown(asked, base.into(), None),
+            shown(asked, breach.bound.into(), None)
+        ));
+    }
+    let list = |of: &[(String, f64)]| {
+        let words: Vec<String> = of
+            .iter()
+            .map(|(token, mass)| format!("{token:?} {:+.2} %", 100.0 * mass))
+            .collect();
+        words.join(", ")
+    };
+    if !moved.rows.is_empty() {
+        let rows: Vec<String> = moved
+            .rows
+            .iter()
+            .map(|(row, drift)| format!("{row} ({} nats)", rounded(*drift)))
+            .collect();
+        diagnostic = diagnostic.note(format!("moved most on {}", rows.join(", ")));
+    }
+    if !moved.gained.is_empty() {
+        diagnostic = diagnostic.note(format!(
+            "next-token mass gained: {}; lost: {}",
+            list(&moved.gained),
+            list(&moved.lost)
+        ));
+    }
+    diagnostic
+}
+
+/// What was done about a breach, for the label on the policy line.
+fn answer(breach: &Breach, decision: Option<&Decision>) -> String {
+    let Some(decision) = decision.filter(|_| !breach.advice) else {
+        return if breach.advice {
+            "advice: recorded"
+        } else {
+            "the run does not start"
+        }
+        .to_owned();
+    };
+    let mut said = match decision.action {
+        Act::Commit { scale } => format!("committed {} of the update", percent(scale.get())),
+        Act::Skip => "dropped the update".to_owned(),
+        Act::Rollback { to } => format!("rolled back to update {to}"),
+        Act::Stop { to } => format!("stopped; what is saved is update {to}"),
+    };
+    if decision.slow {
+        said.push_str(", half the learning rate from here on");
+    }
+    if let Some((rung, used)) = breach.rung
+        && let Some(times) = rung.times
+    {
+        let _ = write!(said, " ({} {used} of {times})", action(rung.action));
+    }
+    if decision.stalled {
+        said.push_str(": too many updates in a row were not committed whole");
+    }
+    said
+}
+
+/// One row of the table of budgets.
+#[derive(Debug, Clone, Serialize)]
+pub struct Budget {
+    /// The quantity.
+    pub quantity: &'static str,
+    /// The probe it is read on.
+    pub probe: Option<String>,
+    /// What the policy asks.
+    pub limit: String,
+    /// Whether it is advice.
+    pub advice: bool,
+    /// The reading of the state that is saved; none when it was never read.
+    pub saved: Option<String>,
+    /// The reading nearest to the bound, or furthest beyond it, of what was committed.
+    pub worst: Option<String>,
+    /// The update of that reading.
+    pub at_update: Option<u64>,
+    /// Uses of each rung that was used: `scale 3 of 20`.
+    pub done: Vec<String>,
+}
+
+/// The budgets of a run that ended, in the policy's order.
+pub fn budgets(guard: &Guard, policy: &Policy) -> Vec<Budget> {
+    guard
+        .limits()
+        .iter()
+        .map(|armed| {
+            let limit = policy.lines.get(armed.line).and_then(|line| match &line.asks {
+                Asks::Limit(limit) => Some(limit),
+                _ => None,
+            });
+            let probe = armed.probe.and_then(|probe| policy.probes.get(probe));
+            let reading = |reading: Reading| shown(limit, reading, armed.bound_now());
+            Budget {
+                quantity: armed.quantity.name(),
+                probe: probe.map(|probe| probe.name.clone()),
+                limit: limit.map_or_else(String::new, Limit::asked),
+                advice: armed.advice,
+                saved: armed.spent.map(|spent| reading(spent.last)),
+                worst: armed.spent.map(|spent| reading(spent.worst)),
+                at_update: armed.spent.map(|spent| spent.at_update),
+                done: armed
+                    .ladder
+                    .rungs()
+                    .iter()
+                    .zip(armed.ladder.uses().iter().copied())
+                    .filter(|(_, used)| *used > 0)
+                    .map(|(rung, used)| match rung.times {
+                        Some(times) => format!("{} {used} of {times}", action(rung.action)),
+                        None => format!("{} {used}", action(rung.action)),
+                    })
+                    .collect(),
+            }
+        })
+        .collect()
+}
+
+/// The table of budgets as people read it.
+pub fn budget_table(budgets: &[Budget]) -> String {
+    let head = ["budget", "limit", "saved", "worst", "at update", "answered"].map(str::to_owned);
+    let rows: Vec<[String; 6]> = std::iter::once(head)
+        .chain(budgets.iter().map(|budget| {
+            let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "–".to_owned());
+            [
+                match (&budget.probe, budget.advice) {
+                    (Some(probe), false) => format!("{} on {probe}", budget.quantity),
+                    (Some(probe), true) => format!("{} on {probe} (advice)", budget.quantity),
+                    (None, false) => budget.quantity.to_owned(),
+                    (None, true) => format!("{} (advice)", budget.quantity),
+                },
+                budget.limit.clone(),
+                or_dash(&budget.saved),
+                or_dash(&budget.worst),
+                budget
+                    .at_update
+                    .map_or_else(|| "–".to_owned(), |update| update.to_string()),
+                if budget.done.is_empty() {
+                    "–".to_owned()
+                } else {
+                    budget.done.join(", ")
+                },
+            ]
+        }))
+        .collect();
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..6).map(width).collect();
+    let mut out = String::new();
+    for row in &rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
+    }
+    out
+}
+
+/// What base and tuned model say to one prompt.
+#[derive(Debug)]
+pub struct Saying<'s> {
+    /// The prompt.
+    pub prompt: &'s str,
+    /// The base's sample.
+    pub base: &'s str,
+    /// The sample of what is saved.
+    pub tuned: &'s str,
+}
+
+/// Samples side by side, drawn with the same random numbers.
+pub fn sayings(sayings: &[Saying<'_>]) -> String {
+    let mut out = String::new();
+    for saying in sayings {
+        let _ = writeln!(out, "prompt  {:?}", saying.prompt);
+        let _ = writeln!(out, "  base  {:?}", saying.base);
+        let _ = writeln!(out, "  tuned {:?}", saying.tuned);
+        out.push('\n');
+    }
+    out
+}
+
+/// The last line: how the run ended, and what is saved where.
+pub fn end(summary: &TrainSummary<'_>, adapter: &str) -> String {
+    let saved = match summary.saved_from {
+        None => "nothing was trained and nothing is saved: the untouched model is outside already".to_owned(),
+        Some(0) => format!("nothing was learnt: {adapter} is the adapter of update 0, which changes nothing"),
+        Some(update) => format!("{adapter} is the adapter of update {update}, inside every budget"),
+    };
+    let slowed = match summary.halvings {
+        0 => String::new(),
+        1 => ", the learning rate halved once".to_owned(),
+        times => format!(", the learning rate halved {times} times"),
+    };
+    format!(
+        "{} after {} proposed updates of a run of {}{slowed}; {saved}\n",
+        summary.end, summary.proposed, summary.updates
+    )
+}
+
+/// How a run ended, for programs.
+#[derive(Debug, Serialize)]
+pub struct TrainSummary<'a> {
+    /// The policy's name.
+    pub policy: &'a str,
+    /// Why the run ended.
+    pub end: &'a str,
+    /// The exit code.
+    pub exit_code: u8,
+    /// Updates of the whole run.
+    pub updates: u64,
+    /// Updates that were proposed, those that were rolled back included.
+    pub proposed: u64,
+    /// The update whose state is saved; none when nothing is.
+    pub saved_from: Option<u64>,
+    /// Halvings of the learning rate.
+    pub halvings: u32,
+    /// Every armed limit.
+    pub budgets: Vec<Budget>,
+    /// The hash of the journal's last line.
+    pub journal_head: String,
+}
+
+/// The summary as JSON.
+pub fn summary_json(summary: &TrainSummary<'_>) -> String {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        version: u32,
+        ftrisk: &'static str,
+        #[serde(flatten)]
+        summary: &'a TrainSummary<'a>,
+    }
+    let document = Document {
+        version: JSON_VERSION,
+        ftrisk: env!("CARGO_PKG_VERSION"),
+        summary,
+    };
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// A reading in the unit that the author wrote, short, and on its own side of the bound.
+pub fn shown(limit: Option<&Limit>, reading: Reading, bound: Option<Finite>) -> String {
+    let Reading::Value(value) = reading else {
+        return "not finite".to_owned();
+    };
+    let unit = limit.and_then(|limit| limit.unit);
+    let (scale, after) = match unit {
+        Some(Unit::Percent) => (100.0, "%"),
+        Some(Unit::Bits) => (1.0 / std::f64::consts::LN_2, " bits"),
+        Some(Unit::Nats) => (1.0, " nats"),
+        _ => (1.0, ""),
+    };
+    let text = match bound {
+        Some(bound) => Finite::beside(value.get() * scale, bound.get() * scale),
+        None => rounded(value.get() * scale),
+    };
+    format!("{text}{after}")
+}
+
+/// Four digits, for numbers beside which no bound stands.
+fn rounded(value: impl Into<Reading>) -> String {
+    match value.into() {
+        Reading::Value(value) => {
+            let short: f64 = format!("{:.3e}", value.get()).parse().unwrap_or(value.get());
+            Finite::shortest(short)
+        }
+        Reading::NotFinite => "not finite".to_owned(),
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{} %", Finite::shortest((share * 1000.0).round() / 10.0))
+}
+
+fn action(action: Action) -> &'static str {
+    match action {
+        Action::Scale => "scale",
+        Action::Skip => "skip",
+        Action::Rollback => "rollback",
+        Action::Stop => "stop",
+    }
+}
+
+/// The finding for a limit that no meter of this version reads.
+pub fn not_measured(policy: &Policy, line: usize) -> Option<Diagnostic> {
+    let line = policy.lines.get(line)?;
+    let name = line.subject();
+    Some(
+        Diagnostic::new(
+            Code::NotBuilt,
+            format!("{name} has no meter in this version, so it cannot be enforced while training"),
+        )
+        .about(name)
+        .at(line.place, "nothing would read this")
+        .help("take the line out for `train`, or make it a comment for the version that brings its meter"),
+    )
+}

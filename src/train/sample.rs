@@ -1,0 +1,152 @@
+//! Text from a model: a fixed number of tokens after each prompt, at temperature 1.
+//!
+//! Rows run in lockstep from position 0, with keys and values kept. A row feeds its prompt and then what it drew; a shorter
+//! prompt starts to draw earlier. A row's number at a position depends on the seed, the position and the row alone, so two
+//! models asked the same way differ only where their distributions do.
+
+use candle_core::{Device, Tensor};
+
+use super::error::{Error, Result};
+use super::lora::Adapter;
+use super::model::{Cache, Llama};
+use super::random::{Purpose, Stream};
+use super::tensors;
+
+/// `length` tokens after each of `prompts`; `None` when the model gives logits that are not finite. The end of text is a
+/// token like any other, so that every sample has the same length.
+///
+/// Errors: an empty prompt; a token outside the vocabulary.
+pub fn sample(
+    model: &Llama,
+    adapter: Option<&Adapter>,
+    prompts: &[Vec<u32>],
+    length: usize,
+    seed: u64,
+) -> Result<Option<Vec<Vec<u32>>>> {
+    if let Some(row) = prompts.iter().position(Vec::is_empty) {
+        return Err(Error::new(format!("prompt {row} has no token to begin with")));
+    }
+    let (Some(shortest), Some(longest)) = (prompts.iter().map(Vec::len).min(), prompts.iter().map(Vec::len).max())
+    else {
+        return Ok(Some(Vec::new()));
+    };
+    let vocab = model.config().vocab;
+    if let Some(token) = prompts.iter().flatten().find(|token| **token as usize >= vocab) {
+        return Err(Error::new(format!(
+            "token {token} of a prompt is outside the vocabulary of {vocab}"
+        )));
+    }
+    let model = model.detached();
+    let adapter = adapter.map(Adapter::detached);
+    let mut cache = Cache::default();
+    let mut rows: Vec<Vec<u32>> = prompts.to_vec();
+    // What every row knows is fed at once, then one position at a time.
+    let mut fed = 0..shortest;
+    while fed.end < longest + length {
+        let tokens: Vec<u32> = rows
+            .iter()
+            .flat_map(|row| row.get(fed.clone()).unwrap_or_default())
+            .copied()
+            .collect();
+        let tokens = Tensor::from_vec(tokens, (rows.len(), fed.len()), &Device::Cpu)?;
+        let hidden = model.hidden_after(&mut cache, &tokens, adapter.as_ref())?;
+        let last = hidden.narrow(1, fed.len() - 1, 1)?.contiguous()?;
+        let logits = tensors::numbers(&model.head(&last)?)?;
+        for (index, (row, logits)) in rows.iter_mut().zip(logits.chunks_exact(vocab)).enumerate() {
+            // A row still inside its prompt draws nothing.
+            if row.len() == fed.end {
+                let unit = Stream::new(seed, Purpose::Sample, fed.end as u64, index as u64).unit();
+                let Some(token) = draw(logits, unit) else {
+                    return Ok(None);
+                };
+                row.push(token);
+            }
+        }
+        fed = fed.end..fed.end + 1;
+    }
+    let drawn = |(row, prompt): (Vec<u32>, &Vec<u32>)| row.into_iter().skip(prompt.len()).take(length).collect();
+    Ok(Some(rows.into_iter().zip(prompts).map(drawn).collect()))
+}
+
+/// The token at which the cumulated softmax of `logits` passes `unit`; `None` when a logit is not finite.
+fn draw(logits: &[f32], unit: f64) -> Option<u32> {
+    if logits.iter().any(|logit| !logit.is_finite()) {
+        return None;
+    }
+    let largest = logits.iter().fold(f32::NEG_INFINITY, |most, logit| most.max(*logit));
+    let weights: Vec<f64> = logits.iter().map(|logit| f64::from(logit - largest).exp()).collect();
+    let mut left = unit * weights.iter().sum::<f64>();
+    let passed = weights.iter().position(|weight| {
+        left -= weight;
+        left < 0.0
+    });
+    // Rounding can leave a crumb after the last token.
+    Some(passed.unwrap_or(weights.len().saturating_sub(1)) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::model::tests::{filled, lively, small};
+
+    #[test]
+    fn a_draw_follows_the_distribution() {
+        let logits = [0f32, 3f32.ln(), 0.0].map(|x| x);
+        assert_eq!(draw(&logits, 0.0), Some(0));
+        assert_eq!(draw(&logits, 0.19), Some(0));
+        assert_eq!(draw(&logits, 0.21), Some(1));
+        assert_eq!(draw(&logits, 0.79), Some(1));
+        assert_eq!(draw(&logits, 0.81), Some(2));
+        assert_eq!(draw(&logits, 1.0), Some(2));
+        assert_eq!(draw(&[0.0, f32::NAN], 0.5), None);
+    }
+
+    #[test]
+    fn keeping_keys_and_values_picks_the_tokens_of_a_full_pass() {
+        let config = small();
+        let model = Llama::new(&config, &lively(&config)).unwrap();
+        let adapter = filled(&config);
+        let prompts = vec![vec![1, 4, 2], vec![3], vec![9, 8, 7, 6, 5]];
+        let sampled = sample(&model, Some(&adapter), &prompts, 12, 77).unwrap().unwrap();
+        assert_eq!(
+            sampled,
+            sample(&model, Some(&adapter), &prompts, 12, 77).unwrap().unwrap()
+        );
+        assert_ne!(
+            sampled,
+            sample(&model, Some(&adapter), &prompts, 12, 78).unwrap().unwrap()
+        );
+        for (index, prompt) in prompts.iter().enumerate() {
+            let mut row = prompt.clone();
+            for _ in 0..12 {
+                let tokens = Tensor::from_vec(row.clone(), (1, row.len()), &Device::Cpu).unwrap();
+                let logits = model.head(&model.hidden(&tokens, Some(&adapter)).unwrap()).unwrap();
+                let logits = tensors::numbers(&logits).unwrap();
+                let last = &logits[(row.len() - 1) * config.vocab..];
+                let unit = Stream::new(77, Purpose::Sample, row.len() as u64, index as u64).unit();
+                row.push(draw(last, unit).unwrap());
+            }
+            assert_eq!(sampled[index], row[prompt.len()..], "row {index}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_sampled_is_said() {
+        let config = small();
+        let model = Llama::new(&config, &lively(&config)).unwrap();
+        let error = |prompt: Vec<u32>| sample(&model, None, &[vec![1], prompt], 3, 0).unwrap_err().message;
+        assert_eq!(error(vec![]), "prompt 1 has no token to begin with");
+        assert_eq!(error(vec![11]), "token 11 of a prompt is outside the vocabulary of 11");
+        assert_eq!(sample(&model, None, &[], 3, 0), Ok(Some(vec![])));
+    }
+
+    #[test]
+    fn a_model_that_is_not_finite_gives_no_text() {
+        let config = small();
+        let mut weights = lively(&config);
+        let norm = weights.get_mut("model.norm.weight").unwrap();
+        *norm = (&*norm * f64::INFINITY).unwrap();
+        let model = Llama::new(&config, &weights).unwrap();
+        assert_eq!(sample(&model, None, &[vec![1]], 3, 0), Ok(None));
+    }
+}
