@@ -13,4 +13,6 @@ mod it {
     mod house;
     mod properties;
     mod spec;
+    #[cfg(feature = "train")]
+    mod tiny;
 }

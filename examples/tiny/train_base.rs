@@ -3,6 +3,7 @@
 //! TEXTS is the folder that `texts.py` wrote; OUT holds `config.json` and gets `model.safetensors` (f16) and `MODEL.md`, again
 //! and again while the training goes on. The same arguments give the same weights on the same kind of machine.
 
+mod recipe;
 mod texts;
 
 use std::collections::BTreeMap;
@@ -12,30 +13,20 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{env, error, f64, fs};
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
 use ftrisk::train::config::Config;
-use ftrisk::train::model::{Llama, Weights, initial};
-use ftrisk::train::optim::{AdamW, Matrices, Moments, clip};
+use ftrisk::train::model::Llama;
+use ftrisk::train::optim::Matrices;
 use ftrisk::train::tensors;
+use recipe::{ADAM, Base, WARMUP, share_of_peak};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use sha2::{Digest as _, Sha256};
-use texts::{Part, VOICES, batch, bits_per_byte, loss, tokens, units, voices};
+use texts::{Part, VOICES, batch, bits_per_byte, tokens, units, voices};
 
 type Outcome<T> = Result<T, Box<dyn error::Error>>;
 
-/// The share of the updates in which the rate climbs.
-const WARMUP: f64 = 0.03;
-/// The rate at the end, as a share of the peak.
-const FLOOR: f64 = 0.02;
 /// How often the weights so far are measured and saved.
 const SAVE_EVERY: Duration = Duration::from_secs(180);
-const ADAM: AdamW = AdamW {
-    beta1: 0.9,
-    beta2: 0.99,
-    eps: 1e-8,
-    decay: 0.02,
-};
-
 struct Arguments {
     texts: PathBuf,
     out: PathBuf,
@@ -54,34 +45,12 @@ fn main() -> Outcome<()> {
         let text = fs::read_to_string(arguments.texts.join(name).with_extension("txt"))?;
         training.push(tokens(units(&text).filter(|unit| Part::of(unit) == Part::Base)));
     }
-    let shapes = config.shapes();
-    let mut params = Matrices::new();
-    for (name, tensor) in initial(&config, arguments.seed)? {
-        params.insert(name, tensors::numbers(&tensor)?);
-    }
-    let mut moments = Moments::default();
-    let (began, mut saved, mut smooth) = (Instant::now(), Instant::now(), 0.0);
+    let mut base = Base::new(&config, arguments.seed)?;
+    let (began, mut saved, mut smooth) = (Instant::now(), Instant::now(), f64::NAN);
     for update in 0..arguments.updates {
-        let vars = vars(&params, &shapes)?;
-        let model = Llama::new(&config, &vars)?;
         let rows = batch(&training, arguments.rows, arguments.seed, update)?;
-        let loss = loss(&model, &rows)?;
-        let store = loss.backward()?;
-        let mut grads = Matrices::new();
-        for (name, var) in &vars {
-            let grad = store.get(var).ok_or_else(|| format!("{name} has no gradient"))?;
-            grads.insert(name.clone(), tensors::numbers(grad)?);
-        }
-        clip(&mut grads, 1.0);
         let rate = arguments.rate * share_of_peak(update, arguments.updates);
-        let proposal = ADAM.propose(&moments, &params, &grads, rate);
-        moments = proposal.moments;
-        for (name, delta) in &proposal.deltas {
-            for (param, delta) in params.get_mut(name).into_iter().flatten().zip(delta) {
-                *param += delta;
-            }
-        }
-        let now = f64::from(loss.to_scalar::<f32>()?) / f64::consts::LN_2;
+        let now = base.update(&config, &rows, rate)? / f64::consts::LN_2;
         let done = update + 1;
         smooth += (now - smooth) * (done as f64).recip().max(0.02);
         let seconds = began.elapsed().as_secs_f64();
@@ -94,7 +63,7 @@ fn main() -> Outcome<()> {
             )?;
         }
         if done == arguments.updates || saved.elapsed() >= SAVE_EVERY {
-            let bits = save(&arguments, &config, &params, &held_out, done)?;
+            let bits = save(&arguments, &config, &base.params, &held_out, done)?;
             writeln!(stdout(), "saved; held out: {bits}")?;
             saved = Instant::now();
         }
@@ -124,28 +93,6 @@ fn arguments() -> Outcome<Arguments> {
         }
     }
     Ok(arguments)
-}
-
-/// Linear to the peak, then half a cosine down to the floor.
-fn share_of_peak(update: u64, updates: u64) -> f64 {
-    let (at, all) = (update as f64 + 1.0, updates as f64);
-    let warmup = (WARMUP * all).max(1.0);
-    if at <= warmup {
-        return at / warmup;
-    }
-    let way = (at - warmup) / (all - warmup).max(1.0);
-    FLOOR + (1.0 - FLOOR) * 0.5 * (1.0 + (f64::consts::PI * way).cos())
-}
-
-/// The parameters as variables that gradients reach.
-fn vars(params: &Matrices, shapes: &BTreeMap<String, Vec<usize>>) -> Outcome<Weights> {
-    let mut vars = Weights::new();
-    for (name, values) in params {
-        let shape = shapes.get(name).ok_or_else(|| format!("{name} has no shape"))?;
-        let tensor = Tensor::from_vec(values.clone(), shape.as_slice(), &Device::Cpu)?;
-        vars.insert(name.clone(), Var::from_tensor(&tensor)?.into_inner());
-    }
-    Ok(vars)
 }
 
 /// The parameters as a safetensors file of f16.

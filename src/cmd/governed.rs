@@ -15,7 +15,7 @@ use crate::facts::Recipe;
 use crate::guard::Guard;
 use crate::ir::Policy;
 use crate::ledger::{Entry, Journal, Start, Why};
-use crate::report::train::{self as report, MovedWords};
+use crate::report::train::{self as report, MovedWords, Repeated};
 use crate::source::{SourceId, Sources};
 use crate::train::error::{Error, Result};
 use crate::train::machine;
@@ -118,7 +118,12 @@ pub(super) fn run(governed: Governed<'_>, guard: &mut Guard, directory: RunDirec
     live.directory
         .write(rundir::SUMMARY, report::summary_json(&summary).as_bytes())?;
 
-    let mut text = live.breached.join("\n");
+    let drawn: Vec<String> = live
+        .breached
+        .iter()
+        .map(|told| render(&told.told(governed.policy), governed.sources, governed.style))
+        .collect();
+    let mut text = drawn.join("\n");
     if !text.is_empty() {
         text.push('\n');
     }
@@ -180,7 +185,7 @@ impl Governed<'_> {
             .rev()
             .take(MOST_SAMPLES)
             .map(|(row, (base, tuned))| report::Saying {
-                prompt: &row.text,
+                prompt: end_of(&row.text),
                 base,
                 tuned,
             })
@@ -219,6 +224,17 @@ fn quoted(text: &str) -> String {
     short
 }
 
+/// The end of a text: templates begin prompts alike.
+fn end_of(text: &str) -> String {
+    let count = text.chars().count();
+    if count <= MOST_QUOTED {
+        return text.to_owned();
+    }
+    std::iter::once('…')
+        .chain(text.chars().skip(count - MOST_QUOTED))
+        .collect()
+}
+
 fn failed(error: Error) -> Failure {
     Failure(error.message)
 }
@@ -234,7 +250,7 @@ struct Live<'l, 'g> {
     tokens: u64,
     /// The limits as armed, for drawing.
     limits: Guard,
-    breached: Vec<String>,
+    breached: Vec<Repeated>,
 }
 
 impl Watch for Live<'_, '_> {
@@ -251,15 +267,16 @@ impl Watch for Live<'_, '_> {
             Event::Phase(phase) => self.clock.enter(phase),
             Event::Begins { guard } => self.limits = guard.clone(),
             Event::Breached { told, decision } => {
+                if Repeated::take(&mut self.breached, &told.breach, decision) {
+                    return;
+                }
                 let Some(limit) = self.limits.limits().iter().find(|limit| limit.line == told.breach.line) else {
                     return;
                 };
                 let words = self.governed.words(told);
                 let drawn = report::breach(&told.breach, decision, limit, self.governed.policy, &words);
-                let head = drawn.message.clone();
-                self.breached
-                    .push(render(&drawn, self.governed.sources, self.governed.style));
-                self.progress.say(&format!("over: {head}"));
+                self.progress.say(&format!("{}: {}", drawn.kind(), drawn.message));
+                self.breached.push(Repeated::new(drawn, &told.breach, decision));
             }
             Event::Update {
                 update,

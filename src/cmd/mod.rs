@@ -2,6 +2,8 @@
 
 mod args;
 mod check;
+#[cfg(feature = "train")]
+mod environment;
 mod explain;
 mod files;
 #[cfg(feature = "train")]
@@ -67,7 +69,10 @@ fn dispatch(arguments: Vec<OsString>) -> Outcome {
     match cli.command {
         Command::Check(args) => check::run(&args, cli.color),
         #[cfg(feature = "train")]
-        Command::Train(args) => train::run(&args, cli.color),
+        Command::Train(args) => {
+            environment::settle();
+            train::run(&args, cli.color)
+        }
         Command::Explain(args) => explain::run(&args),
         Command::Policy(args) => policy::run(&args),
         Command::Pin(args) => pin::run(&args, cli.color),

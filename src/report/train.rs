@@ -86,6 +86,98 @@ pub fn breach(
     diagnostic
 }
 
+/// Breaches of one limit in a row that were answered alike: the first is drawn, the others are counted.
+#[derive(Debug)]
+pub struct Repeated {
+    first: Diagnostic,
+    line: usize,
+    kind: Kind,
+    more: u64,
+    last_update: u64,
+    worst: Reading,
+    is_floor: bool,
+}
+
+/// How a breach was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Advice,
+    NotStarted,
+    Scaled,
+    Skipped,
+    RolledBack,
+    Stopped,
+}
+
+impl Kind {
+    fn of(breach: &Breach, decision: Option<&Decision>) -> Kind {
+        match decision.map(|decision| decision.action) {
+            _ if breach.advice => Kind::Advice,
+            None => Kind::NotStarted,
+            Some(Act::Commit { .. }) => Kind::Scaled,
+            Some(Act::Skip) => Kind::Skipped,
+            Some(Act::Rollback { .. }) => Kind::RolledBack,
+            Some(Act::Stop { .. }) => Kind::Stopped,
+        }
+    }
+}
+
+impl Repeated {
+    /// Takes a breach into the latest of its limit's, when that was answered alike; `false` when it has to be drawn.
+    pub fn take(told: &mut [Repeated], breach: &Breach, decision: Option<&Decision>) -> bool {
+        let latest = told.iter_mut().rev().find(|told| told.line == breach.line);
+        let Some(latest) = latest.filter(|latest| latest.kind == Kind::of(breach, decision)) else {
+            return false;
+        };
+        // Going back is rare and worth its own picture.
+        if latest.kind == Kind::RolledBack {
+            return false;
+        }
+        latest.more += 1;
+        latest.last_update = breach.update;
+        latest.worst = match (latest.worst, breach.reading) {
+            (Reading::Value(old), Reading::Value(new)) if (new < old) == latest.is_floor => breach.reading,
+            (Reading::Value(_), Reading::NotFinite) => Reading::NotFinite,
+            (worst, _) => worst,
+        };
+        true
+    }
+
+    /// The first of its kind.
+    pub fn new(first: Diagnostic, breach: &Breach, decision: Option<&Decision>) -> Repeated {
+        Repeated {
+            first,
+            line: breach.line,
+            kind: Kind::of(breach, decision),
+            more: 0,
+            last_update: breach.update,
+            worst: breach.reading,
+            is_floor: breach.is_floor,
+        }
+    }
+
+    /// The first, with what is to be said about the others.
+    pub fn told(&self, policy: &Policy) -> Diagnostic {
+        let limit = policy.lines.get(self.line).and_then(|line| match &line.asks {
+            Asks::Limit(limit) => Some(limit),
+            _ => None,
+        });
+        let first = self.first.clone();
+        if self.more == 0 {
+            return first;
+        }
+        let bound = limit.and_then(|limit| limit.max.as_ref().or(limit.min.as_ref()));
+        let bound = bound.filter(|_| limit.is_some_and(|limit| !limit.of_base));
+        let what = if self.is_floor { "smallest" } else { "largest" };
+        first.note(format!(
+            "{} more like it until update {}, the {what} of all {}",
+            self.more,
+            self.last_update,
+            shown(limit, self.worst, bound.map(|bound| bound.value)),
+        ))
+    }
+}
+
 /// What was done about a breach, for the label on the policy line.
 fn answer(breach: &Breach, decision: Option<&Decision>) -> String {
     let Some(decision) = decision.filter(|_| !breach.advice) else {
@@ -223,8 +315,8 @@ pub fn budget_table(budgets: &[Budget]) -> String {
 /// What base and tuned model say to one prompt.
 #[derive(Debug)]
 pub struct Saying<'s> {
-    /// The prompt.
-    pub prompt: &'s str,
+    /// The prompt, or the end of it.
+    pub prompt: String,
     /// The base's sample.
     pub base: &'s str,
     /// The sample of what is saved.

@@ -46,8 +46,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cmd",
         &[
-            "source", "quantity", "builtin", "diag", "syntax", "ir", "facts", "sema", "adapt", "check", "guard", "ledger",
-            "train", "report",
+            "source", "quantity", "builtin", "diag", "syntax", "ir", "facts", "sema", "adapt", "check", "guard",
+            "ledger", "train", "report",
         ],
     ),
     ("main", &["cmd"]),
