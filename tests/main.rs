@@ -12,6 +12,8 @@ mod it {
     mod harness;
     mod house;
     mod properties;
+    #[cfg(feature = "train")]
+    mod reference;
     mod spec;
     #[cfg(feature = "train")]
     mod tiny;

@@ -265,7 +265,10 @@ impl Watch for Live<'_, '_> {
     fn see(&mut self, event: Event<'_>) {
         match event {
             Event::Phase(phase) => self.clock.enter(phase),
-            Event::Begins { guard } => self.limits = guard.clone(),
+            Event::Begins { guard } => {
+                self.limits = guard.clone();
+                self.progress.begin();
+            }
             Event::Breached { told, decision } => {
                 if Repeated::take(&mut self.breached, &told.breach, decision) {
                     return;

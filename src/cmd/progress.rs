@@ -43,6 +43,15 @@ impl Progress {
         }
     }
 
+    /// The first update comes: what it took to get here says nothing about the rate.
+    pub(super) fn begin(&mut self) {
+        self.began = Instant::now();
+        if let Some(bar) = &self.bar {
+            bar.reset_elapsed();
+            bar.reset_eta();
+        }
+    }
+
     /// An update was decided.
     pub(super) fn update(&mut self, update: u64, loss: f64, tokens: u64, is_evaluated: bool, guard: &Guard) {
         self.tokens += tokens;

@@ -283,10 +283,25 @@ impl Adapter {
             "layers_to_transform",
             "rank_pattern",
             "alpha_pattern",
+            // In force only behind certain tokens, and chosen among several adapters: the tensors are those of plain LoRA.
+            "alora_invocation_tokens",
+            "arrow_config",
         ] {
             if get(key).is_some_and(|value| !off.contains(value)) {
                 return Err(wrong(key));
             }
+        }
+        // The others (PiSSA, OLoRA, LoftQ, …) take something out of the base model's weights, and PEFT does so again at every
+        // load: on the weights as they are in the folder, the same matrices are another model.
+        let leave_the_base = [
+            json!(true),
+            json!(false),
+            json!("gaussian"),
+            json!("orthogonal"),
+            json!("eva"),
+        ];
+        if get("init_lora_weights").is_some_and(|value| !leave_the_base.contains(value)) {
+            return Err(wrong("init_lora_weights"));
         }
         let rank = get("r")
             .and_then(Value::as_u64)
@@ -297,7 +312,7 @@ impl Adapter {
             .ok_or_else(|| wrong("lora_alpha"))?;
         let stabilised = get("use_rslora").is_some_and(|value| *value == json!(true));
         let targets = match get("target_modules") {
-            Some(Value::Array(names)) => names.iter().map(Value::as_str).collect::<Option<Vec<_>>>(),
+            Some(Value::Array(names)) => names.iter().map(projection).collect::<Option<Vec<_>>>(),
             Some(Value::String(name)) if name == "all-linear" => Some(vec!["all"]),
             _ => None,
         };
@@ -329,6 +344,12 @@ impl Adapter {
             None => Ok(Adapter { pairs, ..shell }),
         }
     }
+}
+
+/// The projection that an entry of `target_modules` means. PEFT spells `all-linear` out when it saves, every module by its
+/// whole name; a layer that an entry does not mean is found by its missing matrices.
+fn projection(target: &Value) -> Option<&str> {
+    target.as_str()?.rsplit('.').next()
 }
 
 fn name_of(module: &str, letter: char) -> String {
@@ -469,6 +490,14 @@ mod tests {
         assert_eq!(
             with("\"use_dora\": false", "\"use_dora\": true"),
             "adapter_config.json: use_dora is true, which is not built"
+        );
+        assert_eq!(
+            with("\"init_lora_weights\": true", "\"init_lora_weights\": \"pissa\""),
+            "adapter_config.json: init_lora_weights is \"pissa\", which is not built"
+        );
+        assert_eq!(
+            with("\"bias\":", "\"alora_invocation_tokens\": [5], \"bias\":"),
+            "adapter_config.json: alora_invocation_tokens is [5], which is not built"
         );
         assert_eq!(
             with("\"LORA\"", "\"IA3\""),

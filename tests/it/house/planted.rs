@@ -194,9 +194,9 @@ fn reaching_out_of_the_process_is_found() {
         "src/check/solve.rs",
         "//! Solves.\nuse std::fs;\nuse std::time::Instant;\n",
         &[
-            "src/check/solve.rs:2: `std::fs` may be named only in cmd/, main.rs, train/folder.rs, train/data/files.rs",
-            "src/check/solve.rs:3: `Instant` may be named only in cmd/progress.rs, cmd/governed.rs",
-            "src/check/solve.rs:3: `std::time::Instant` may be named only in cmd/progress.rs, cmd/governed.rs",
+            "src/check/solve.rs:5: `std::fs` may be named only in cmd/, main.rs, train/folder.rs, train/data/files.rs",
+            "src/check/solve.rs:6: `Instant` may be named only in cmd/progress.rs, cmd/governed.rs",
+            "src/check/solve.rs:6: `std::time::Instant` may be named only in cmd/progress.rs, cmd/governed.rs",
         ],
     );
     for (text, what) in [
