@@ -160,6 +160,13 @@ impl Guard {
         if breaches.is_empty() { Ok(()) } else { Err(breaches) }
     }
 
+    /// The run ends here, at the kept state: what was spent after it is taken back.
+    pub fn end(&mut self) {
+        for limit in &mut self.limits {
+            limit.spent = limit.kept;
+        }
+    }
+
     /// Step 1 of a proposal: the per-update limits fix how much of it would be committed.
     ///
     /// Called with the readings at scale 1 first, then with those at each scale it asks for. A scale that was not asked

@@ -193,6 +193,7 @@ pub fn run(
             kept = now.clone();
         }
     }
+    guard.end();
     run.ended(end, &kept.state, now.state.proposals, proposed)
 }
 

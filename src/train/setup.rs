@@ -39,6 +39,14 @@ impl Setup {
     pub fn new(recipe: &Recipe, data: Data) -> Result<Setup> {
         let folder = Folder::open(Path::new(&recipe.model.value))?;
         let model = Llama::new(&folder.config, &folder.weights)?;
+        let widest = folder.config.hidden.max(folder.config.intermediate);
+        if size(recipe.rank.value) > widest {
+            return Err(Error::new(format!(
+                "lora_rank is {}, and no matrix of the model is wider than {widest}",
+                recipe.rank.value
+            ))
+            .with_help("a rank beyond the width adds nothing: lower it"));
+        }
         let targets: Vec<&str> = recipe.targets.value.iter().map(String::as_str).collect();
         let adapter = Adapter::new(
             &folder.config,
