@@ -178,18 +178,20 @@ impl Governed<'_> {
             return Ok(String::new());
         };
         // From the end of the list, where the data set's own format is, to the plain ones.
-        let sayings: Vec<report::Saying<'_>> = probe
+        let sayings = probe
             .rows
             .iter()
             .zip(base.iter().zip(&tuned))
             .rev()
             .take(MOST_SAMPLES)
-            .map(|(row, (base, tuned))| report::Saying {
-                prompt: end_of(&row.text),
-                base,
-                tuned,
+            .map(|(row, (base, tuned))| {
+                Ok(report::Saying {
+                    prompt: end_of(&row.text),
+                    base: self.setup.answer(base)?,
+                    tuned: self.setup.answer(tuned)?,
+                })
             })
-            .collect();
+            .collect::<Result<Vec<_>>>()?;
         Ok(report::sayings(&sayings))
     }
 

@@ -69,6 +69,11 @@ impl Armed {
         max.or(min)
     }
 
+    /// Whether a reading breaks it; what cannot be told does.
+    pub fn is_outside(&self, reading: Reading) -> bool {
+        self.judge(0, Some(reading)).is_some()
+    }
+
     /// The reading that decides it.
     pub(super) fn reading(&self, readings: &[Measured]) -> Option<Reading> {
         readings

@@ -188,11 +188,14 @@ fn answer(breach: &Breach, decision: Option<&Decision>) -> String {
         }
         .to_owned();
     };
-    let mut said = match decision.action {
-        Act::Commit { scale } => format!("committed {} of the update", percent(scale.get())),
-        Act::Skip => "dropped the update".to_owned(),
-        Act::Rollback { to } => format!("rolled back to update {to}"),
-        Act::Stop { to } => format!("stopped; what is saved is update {to}"),
+    let (mut said, done) = match decision.action {
+        Act::Commit { scale } => (
+            format!("committed {} of the update", percent(scale.get())),
+            Action::Scale,
+        ),
+        Act::Skip => ("dropped the update".to_owned(), Action::Skip),
+        Act::Rollback { to } => (format!("rolled back to update {to}"), Action::Rollback),
+        Act::Stop { to } => (format!("stopped; what is saved is update {to}"), Action::Stop),
     };
     if decision.slow {
         said.push_str(", half the learning rate from here on");
@@ -200,7 +203,13 @@ fn answer(breach: &Breach, decision: Option<&Decision>) -> String {
     if let Some((rung, used)) = breach.rung
         && let Some(times) = rung.times
     {
-        let _ = write!(said, " ({} {used} of {times})", action(rung.action));
+        // A stronger answer to another limit takes the place of this one's own, which is used up all the same.
+        let own = if done >= Action::Rollback && rung.action < done {
+            "this limit's own: "
+        } else {
+            ""
+        };
+        let _ = write!(said, " ({own}{} {used} of {times})", action(rung.action));
     }
     if decision.stalled {
         said.push_str(": too many updates in a row were not committed whole");
@@ -225,6 +234,8 @@ pub struct Budget {
     pub worst: Option<String>,
     /// The update of that reading.
     pub at_update: Option<u64>,
+    /// Whether the saved state is outside; only advice can be.
+    pub outside: bool,
     /// Uses of each rung that was used: `scale 3 of 20`.
     pub done: Vec<String>,
 }
@@ -249,6 +260,7 @@ pub fn budgets(guard: &Guard, policy: &Policy) -> Vec<Budget> {
                 saved: armed.spent.map(|spent| reading(spent.last)),
                 worst: armed.spent.map(|spent| reading(spent.worst)),
                 at_update: armed.spent.map(|spent| spent.at_update),
+                outside: armed.spent.is_some_and(|spent| armed.is_outside(spent.last)),
                 done: armed
                     .ladder
                     .rungs()
@@ -314,17 +326,17 @@ pub fn budget_table(budgets: &[Budget]) -> String {
 
 /// What base and tuned model say to one prompt.
 #[derive(Debug)]
-pub struct Saying<'s> {
+pub struct Saying {
     /// The prompt, or the end of it.
     pub prompt: String,
     /// The base's sample.
-    pub base: &'s str,
+    pub base: String,
     /// The sample of what is saved.
-    pub tuned: &'s str,
+    pub tuned: String,
 }
 
 /// Samples side by side, drawn with the same random numbers.
-pub fn sayings(sayings: &[Saying<'_>]) -> String {
+pub fn sayings(sayings: &[Saying]) -> String {
     let mut out = String::new();
     for saying in sayings {
         let _ = writeln!(out, "prompt  {:?}", saying.prompt);
@@ -340,7 +352,10 @@ pub fn end(summary: &TrainSummary<'_>, adapter: &str) -> String {
     let saved = match summary.saved_from {
         None => "nothing was trained and nothing is saved: the untouched model is outside already".to_owned(),
         Some(0) => format!("nothing was learnt: {adapter} is the adapter of update 0, which changes nothing"),
-        Some(update) => format!("{adapter} is the adapter of update {update}, inside every budget"),
+        Some(update) => format!(
+            "{adapter} is the adapter of update {update}, {}",
+            standing(&summary.budgets)
+        ),
     };
     let slowed = match summary.halvings {
         0 => String::new(),
@@ -351,6 +366,23 @@ pub fn end(summary: &TrainSummary<'_>, adapter: &str) -> String {
         "{} after {} proposed updates of a run of {}{slowed}; {saved}\n",
         summary.end, summary.proposed, summary.updates
     )
+}
+
+/// Where the saved state stands.
+fn standing(budgets: &[Budget]) -> String {
+    let outside: Vec<&str> = budgets
+        .iter()
+        .filter(|budget| budget.outside)
+        .map(|budget| budget.quantity)
+        .collect();
+    match (outside.as_slice(), budgets.iter().any(|budget| !budget.advice)) {
+        ([], _) => "inside every budget".to_owned(),
+        (outside, true) => format!(
+            "inside every enforced budget, against the advice on {}",
+            outside.join(", ")
+        ),
+        (outside, false) => format!("against the advice on {}", outside.join(", ")),
+    }
 }
 
 /// How a run ended, for programs.

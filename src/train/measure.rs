@@ -95,7 +95,13 @@ impl<'m> Meters<'m> {
             (Quantity::LoraEffectiveRank, _) => largest_effective_rank(adapter)?,
             (quantity, Some(probe)) if grams(quantity).is_some() => {
                 match (self.samples(probe, adapter)?, grams(quantity)) {
-                    (Some(samples), Some(n)) => distinct_n(samples.iter().map(String::as_str), n),
+                    (Some(samples), Some(n)) => {
+                        let texts: Vec<String> = samples
+                            .iter()
+                            .map(|tokens| (self.decode)(tokens))
+                            .collect::<Result<_>>()?;
+                        distinct_n(texts.iter().map(String::as_str), n)
+                    }
                     _ => Reading::NotFinite,
                 }
             }
@@ -119,16 +125,13 @@ impl<'m> Meters<'m> {
         Some(moved(self.pairs(from, now), MOST_MOVED))
     }
 
-    /// One sample of each prompt of a probe, as text; `None` when the model's logits are not finite.
+    /// One sample of each prompt of a probe, [`SAMPLE_TOKENS`] long; `None` when the model's logits are not finite.
     ///
     /// # Errors
     /// When the model cannot be run.
-    pub fn samples(&self, probe: usize, adapter: &Adapter) -> Result<Option<Vec<String>>> {
+    pub fn samples(&self, probe: usize, adapter: &Adapter) -> Result<Option<Vec<Vec<u32>>>> {
         let prompts: Vec<Vec<u32>> = self.probe(probe)?.rows.iter().map(|row| row.tokens.clone()).collect();
-        let samples = sample::sample(self.model, Some(adapter), &prompts, SAMPLE_TOKENS, SAMPLE_SEED)?;
-        samples
-            .map(|samples| samples.iter().map(|tokens| (self.decode)(tokens)).collect())
-            .transpose()
+        sample::sample(self.model, Some(adapter), &prompts, SAMPLE_TOKENS, SAMPLE_SEED)
     }
 
     fn probe(&self, probe: usize) -> Result<&Probe> {

@@ -127,6 +127,15 @@ impl Setup {
         })
     }
 
+    /// The text of an answer: what stands before the token that ends it.
+    ///
+    /// # Errors
+    /// When the tokenizer cannot.
+    pub fn answer(&self, tokens: &[u32]) -> Result<String> {
+        let answer = tokens.split(|token| *token == self.tokenizer.end).next();
+        self.decode(answer.unwrap_or_default())
+    }
+
     /// The text of tokens, special ones left out.
     ///
     /// # Errors
