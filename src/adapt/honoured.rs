@@ -3,8 +3,8 @@
 //! A key is honoured, without effect, or refused unless its value switches it off. A key in none of the tables is
 //! refused as well.
 
-/// Keys that the recipe takes over.
-pub(super) const HONOURED: &str = "
+/// Keys that the recipe takes over, between blanks.
+pub const HONOURED: &str = "
         adam_beta1 adam_beta2 adam_epsilon cutoff_len dataset dataset_dir do_train finetuning_type
         gradient_accumulation_steps learning_rate lora_alpha lora_dropout lora_rank lora_target
         lr_scheduler_type max_grad_norm max_samples max_steps model_name_or_path num_train_epochs optim
@@ -12,7 +12,7 @@ pub(super) const HONOURED: &str = "
         warmup_steps weight_decay";
 
 /// Keys between blanks that change nothing here, with the reason.
-pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
+pub const WITHOUT_EFFECT: &[(&str, &str)] = &[
     (
         "everything is computed in f32",
         "
@@ -111,7 +111,7 @@ pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
 ];
 
 /// Keys between blanks that change a run in a way that is not built, with what holds instead.
-pub(super) const REFUSED: &[(&str, &str)] = &[
+pub const REFUSED: &[(&str, &str)] = &[
     (
         "quantised weights and low-precision training are not built",
         "
@@ -181,7 +181,7 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// Values with which a refused key changes nothing, besides `null`, `false` and what is empty.
-pub(super) const OFF: &[(&str, &str)] = &[
+pub const OFF: &[(&str, &str)] = &[
     ("double_quantization", "true"),
     ("freeze_multi_modal_projector", "true"),
     ("freeze_vision_tower", "true"),

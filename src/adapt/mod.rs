@@ -6,7 +6,7 @@
 
 mod detect;
 mod hf;
-mod honoured;
+pub mod honoured;
 mod keys;
 mod launch;
 mod llama_factory;

@@ -5,19 +5,25 @@ use super::limit::Armed;
 use crate::ir::{Action, Asks, Level, Limit, Policy};
 use crate::quantity::{Moment, ProbeKind, Quantity};
 
-/// Whether this version can read what a limit asks for.
-fn has_meter(limit: &Limit, policy: &Policy) -> bool {
-    let kind = limit
-        .probe
-        .and_then(|index| policy.probes.get(index))
-        .map(|probe| probe.kind);
-    let is_read = match limit.quantity {
+/// Whether this version reads a quantity on a probe of this kind while training; `None` asks for a reading without a
+/// probe. The one list of what is measured.
+pub fn has_meter(quantity: Quantity, kind: Option<ProbeKind>) -> bool {
+    match quantity {
         Quantity::DriftPerUpdate | Quantity::DriftTotal => kind == Some(ProbeKind::Text),
         Quantity::DiversityDistinct1 | Quantity::DiversityDistinct2 | Quantity::DiversityDistinct3 => {
             kind == Some(ProbeKind::Prompts)
         }
-        Quantity::LoraEffectiveRank => limit.probe.is_none(),
+        Quantity::LoraEffectiveRank => kind.is_none(),
         _ => false,
+    }
+}
+
+/// Whether this version can read what a limit asks for.
+fn is_read(limit: &Limit, policy: &Policy) -> bool {
+    let probe = limit.probe.map(|index| policy.probes.get(index));
+    let is_read = match probe {
+        None => has_meter(limit.quantity, None),
+        Some(probe) => probe.is_some_and(|probe| has_meter(limit.quantity, Some(probe.kind))),
     };
     is_read && limit.confidence.is_none()
 }
@@ -45,7 +51,7 @@ pub(super) fn limits(policy: &Policy, later: &[usize], strict: bool) -> Result<V
             continue;
         };
         let bounded = limit.min.is_some() || limit.max.is_some();
-        if !bounded || !has_meter(limit, policy) || !can_act(limit) {
+        if !bounded || !is_read(limit, policy) || !can_act(limit) {
             refused.push(index);
             continue;
         }

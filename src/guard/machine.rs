@@ -67,8 +67,7 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// The lines that this version has no meter for: built are `drift.per_update` and `drift.total` on text,
-    /// `diversity.distinct_1`, `_2` and `_3`, and `lora.effective_rank`; confidence is not.
+    /// The lines that this version has no meter for ([`has_meter`](super::has_meter)); confidence is not built.
     pub fn arm(policy: &Policy, later: &[usize], strict: bool) -> Result<Guard, Vec<usize>> {
         let limits = arm::limits(policy, later, strict)?;
         Ok(Guard {

@@ -25,6 +25,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 
+pub use arm::has_meter;
 pub use decision::{Act, Breach, Cause, Decision, Fit, Measured};
 pub use ladder::Ladder;
 pub use limit::{Armed, Spent};

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
+use crate::adapt::honoured;
 use crate::diag::{CODES, Code, closest};
+use crate::guard::has_meter;
 use crate::quantity::{CATEGORIES, Category, CategoryKind, Dimension, Direction, QUANTITIES, Quantity, Row};
 
 /// The page about a code, a quantity or a fact.
@@ -65,7 +67,7 @@ pub fn quantities() -> String {
             unit(row),
             sides(row),
             row.moment.words(),
-            status(row),
+            status(*quantity),
         );
     }
     out.push('\n');
@@ -89,6 +91,36 @@ pub fn codes() -> String {
     for code in CODES {
         let _ = writeln!(out, "| [`{0}`]({0}.md) | {1} |", code.name(), code.summary());
     }
+    out
+}
+
+/// docs/reference/train-keys.md
+pub fn train_keys() -> String {
+    let mut out = String::from(
+        "# What `ftrisk train` does with each key\n\nEvery key of LLaMA-Factory's run files is honoured, without effect, or refused. This page is made from the tables in `src/adapt/honoured.rs`; [which values of a key are honoured](train.md#the-run-file) is said there.\n\n## Honoured\n\n",
+    );
+    let listed = |keys: &str| {
+        let keys: Vec<String> = keys.split_whitespace().map(|key| format!("`{key}`")).collect();
+        keys.join(", ")
+    };
+    let _ = writeln!(out, "{}", listed(honoured::HONOURED));
+    out.push_str("\n## Without effect\n\nThe run would be the same without them. Those of a file are listed when training starts.\n\n| because | keys |\n|---|---|\n");
+    for (why, keys) in honoured::WITHOUT_EFFECT {
+        let _ = writeln!(out, "| {why} | {} |", listed(keys));
+    }
+    out.push_str("\n## Refused\n\nThey would change the run in a way that is not built. A key that is in none of these lists is refused as well.\n\n| what holds instead | keys |\n|---|---|\n");
+    for (why, keys) in honoured::REFUSED {
+        let _ = writeln!(out, "| {why} | {} |", listed(keys));
+    }
+    let off: Vec<String> = honoured::OFF
+        .iter()
+        .map(|(key, value)| format!("`{key}: {value}`"))
+        .collect();
+    let _ = writeln!(
+        out,
+        "\nA refused key is allowed with a value that switches it off: `null`, `false`, an empty text, list or mapping, and {}.",
+        off.join(", ")
+    );
     out
 }
 
@@ -116,7 +148,7 @@ fn quantity_entry(quantity: Quantity, heading: &str) -> String {
         );
     }
     item("source", row.source);
-    item("this version", status(row));
+    item("this version", &status(quantity));
     out
 }
 
@@ -156,11 +188,27 @@ fn sides(row: &Row) -> &'static str {
     }
 }
 
-fn status(row: &Row) -> &'static str {
-    match (row.moment.is_before_training(), row.derived) {
-        (true, true) => "judged by `check`",
-        (true, false) => "not derived yet",
-        (false, _) => "left for training by `check`",
+fn status(quantity: Quantity) -> String {
+    let row = quantity.row();
+    if row.moment.is_before_training() {
+        return if row.derived {
+            "judged by `check`"
+        } else {
+            "not derived yet"
+        }
+        .to_owned();
+    }
+    let kinds = row.probes.iter().filter(|kind| has_meter(quantity, Some(**kind)));
+    let kinds: Vec<&str> = kinds.map(|kind| kind.word()).collect();
+    match kinds.as_slice() {
+        [] if !has_meter(quantity, None) => {
+            "left for training by `check`; `train` has no meter for it and refuses it".to_owned()
+        }
+        [] => "left for training by `check`, enforced by `train`".to_owned(),
+        kinds => format!(
+            "left for training by `check`, enforced by `train` on a probe of kind {}",
+            kinds.join(" or ")
+        ),
     }
 }
 

@@ -172,13 +172,20 @@ max lora.alpha 32 // twice the rank
 
 #[test]
 fn help_and_explanations() {
-    insta::assert_snapshot!("help", screen(&["--help"]));
+    // The gate has no `train`.
+    if cfg!(feature = "train") {
+        insta::assert_snapshot!("help", screen(&["--help"]));
+        insta::assert_snapshot!("help_train", screen(&["train", "--help"]));
+        insta::assert_snapshot!("no_command", screen(&[]));
+    } else {
+        insta::assert_snapshot!("help_of_the_gate", screen(&["--help"]));
+        insta::assert_snapshot!("no_command_of_the_gate", screen(&[]));
+    }
     insta::assert_snapshot!("help_check", screen(&["check", "--help"]));
     insta::assert_snapshot!("explain_quantity", screen(&["explain", "update_scale"]));
     insta::assert_snapshot!("explain_fact", screen(&["explain", "stage"]));
     insta::assert_snapshot!("explain_near", screen(&["explain", "lora_rank"]));
     insta::assert_snapshot!("policy_list", screen(&["policy", "list"]));
-    insta::assert_snapshot!("no_command", screen(&[]));
     insta::assert_snapshot!("wrong_flag", screen(&["check", "--wrold-size", "3", "p", "r"]));
 }
 

@@ -9,8 +9,16 @@ use ftrisk::report::reference;
 use super::harness::{Case, Folder, files, read};
 use super::spec::{Block, blocks, compiled, flags, judged, said};
 
-/// Codes about files rather than texts: their pages describe the case, and a test of its own makes it.
-const ABOUT_FILES: &[Code] = &[Code::CannotRead, Code::NotText, Code::TooLarge, Code::ProbePath];
+/// Codes about files rather than texts, and of `train` alone: their pages describe the case, and a test of its own makes it.
+const ABOUT_FILES: &[Code] = &[
+    Code::CannotRead,
+    Code::NotText,
+    Code::TooLarge,
+    Code::ProbePath,
+    Code::NotTrained,
+    Code::TrainInput,
+    Code::RunDirectory,
+];
 
 const PAGES: &str = "docs/reference/codes";
 
@@ -320,4 +328,59 @@ fn probe_path() {
         std::os::unix::fs::symlink("../../outside.jsonl", linked.path().join("root/probes/link.jsonl")).unwrap();
         triggers(Code::ProbePath, linked);
     }
+}
+
+/// What `train` finds before it loads a model, on a run file with these lines in place of `template: qwen3`.
+#[cfg(feature = "train")]
+fn train(lines: &str, beside: &[(&str, &[u8])]) -> Case {
+    let folder = Folder::new();
+    folder.write("policy.riskpolicy", POLICY.as_bytes());
+    folder.write("run.yaml", RUN.replace("template: qwen3\n", lines).as_bytes());
+    for (name, bytes) in beside {
+        folder.write(name, bytes);
+    }
+    Case::within(folder).args(["train", "policy.riskpolicy", "run.yaml"])
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn not_trained() {
+    for lines in [
+        "template: qwen3\n",
+        "template: default\nneftune_noise_alpha: 5\n",
+        "template: alpaca\npacking: true\n",
+    ] {
+        triggers(Code::NotTrained, train(lines, &[]));
+    }
+    // The gate judges the file as its own framework trains it.
+    is_clean(check(BOTH, &[]));
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn train_input() {
+    let told = triggers(Code::TrainInput, train("template: default\n", &[]));
+    assert!(told.contains("dataset_info.json"), "{told}");
+    let index: &[u8] = br#"{"identity": {"file_name": "identity.json"}}"#;
+    let rows: &[u8] = br#"[{"instruction": "Who are you?", "input": "", "output": " "}]"#;
+    let told = triggers(
+        Code::TrainInput,
+        train(
+            "template: default\n",
+            &[("data/dataset_info.json", index), ("data/identity.json", rows)],
+        ),
+    );
+    assert!(told.contains("row 1"), "{told}");
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn run_directory() {
+    let told = triggers(
+        Code::RunDirectory,
+        train("template: default\n", &[("out/journal.jsonl", b"")]),
+    );
+    assert!(told.contains("out already holds something"), "{told}");
+    let elsewhere = train("template: default\n", &[("out/journal.jsonl", b"")]).args(["--out", "other"]);
+    triggers(Code::TrainInput, elsewhere);
 }

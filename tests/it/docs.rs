@@ -258,6 +258,7 @@ fn generated_pages_are_what_the_tables_say() {
     for (path, text) in [
         ("docs/reference/quantities.md", reference::quantities()),
         ("docs/reference/codes/README.md", reference::codes()),
+        ("docs/reference/train-keys.md", reference::train_keys()),
     ] {
         if blessing() {
             fs::write(repository().join(path), &text).unwrap();

@@ -42,7 +42,11 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["source", "quantity", "diag", "ir", "facts", "meter", "guard", "ledger"],
     ),
     // Faces.
-    ("report", &["source", "quantity", "diag", "ir", "meter", "guard"]),
+    // `adapt` for the page about its tables of keys.
+    (
+        "report",
+        &["source", "quantity", "diag", "ir", "adapt", "meter", "guard"],
+    ),
     (
         "cmd",
         &[
