@@ -64,7 +64,7 @@ pub fn breach(
     let list = |of: &[(String, f64)]| {
         let words: Vec<String> = of
             .iter()
-            .map(|(token, mass)| format!("{token:?} {:+.2} %", 100.0 * mass))
+            .map(|(token, mass)| format!("{token:?} {:.2} %", 100.0 * mass))
             .collect();
         words.join(", ")
     };
