@@ -17,4 +17,6 @@ mod it {
     mod spec;
     #[cfg(feature = "train")]
     mod tiny;
+    #[cfg(feature = "train")]
+    mod train;
 }

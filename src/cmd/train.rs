@@ -65,6 +65,14 @@ pub(super) fn run(args: &TrainArgs, color: Color) -> Outcome {
     report.runs = vec![judged];
     terminal::print(&report::check_text(&report, &sources, style, false))?;
     let code = report.exit_code();
+    if code == BAD_INPUT {
+        // What is open may be so because the data could not be counted or the file is none that is trained, and no flag
+        // of this command would help there.
+        let is_told = |finding: &&Diagnostic| finding.code == Code::NotTrained;
+        let mut causes: Vec<Diagnostic> = read.diagnostics.iter().filter(is_told).cloned().collect();
+        causes.extend(data.as_ref().and_then(|data| data.as_ref().err()).map(train_input));
+        return refuse(&causes, &sources, color);
+    }
     if code != 0 {
         return Ok(code);
     }

@@ -100,7 +100,7 @@ pub struct Outcome {
     pub end: Why,
     /// The last evaluated state inside every limit: what may be saved.
     pub kept: State,
-    /// The number of the last update that was proposed.
+    /// The number of the last update that was proposed and decided.
     pub last_update: u64,
     /// Updates that were proposed in all, those that were rolled back included.
     pub proposed: u64,
@@ -169,7 +169,7 @@ pub fn run(
     }
     run.watch.see(Event::Begins { guard });
     let mut kept = now.clone();
-    let mut proposed = 0;
+    let (mut proposed, mut last) = (0, 0);
     let mut end = Why::Finished;
     while now.state.proposals < engine.updates() {
         if run.watch.is_interrupted() {
@@ -177,10 +177,13 @@ pub fn run(
             break;
         }
         proposed += 1;
+        let update = now.state.proposals + 1;
         let Some((decision, next)) = run.update(guard, &now)? else {
             end = Why::NotFinite;
             break;
         };
+        // A rollback takes the state's own count back, but not what was proposed.
+        last = update;
         match decision.action {
             Act::Commit { .. } | Act::Skip => now = next,
             Act::Rollback { .. } => now = kept.clone(),
@@ -194,7 +197,7 @@ pub fn run(
         }
     }
     guard.end();
-    run.ended(end, &kept.state, now.state.proposals, proposed)
+    run.ended(end, &kept.state, last, proposed)
 }
 
 struct Run<'r, 'm> {
