@@ -123,8 +123,10 @@ pub(super) fn run(governed: Governed<'_>, guard: &mut Guard, directory: RunDirec
         .iter()
         .map(|told| render(&told.told(governed.policy), governed.sources, governed.style))
         .collect();
-    let mut text = drawn.join("\n");
-    if !text.is_empty() {
+    // A blank line parts the run from the check above it.
+    let mut text = String::from("\n");
+    for drawn in drawn {
+        text.push_str(&drawn);
         text.push('\n');
     }
     text.push_str(&report::budget_table(&summary.budgets));

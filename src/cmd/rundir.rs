@@ -38,7 +38,9 @@ impl RunDirectory {
     pub(super) fn is_taken(path: &Path) -> bool {
         match fs::read_dir(path) {
             Ok(mut entries) => entries.next().is_some(),
-            Err(error) => error.kind() != io::ErrorKind::NotFound,
+            // A file, or a folder that may not be read: there is something. Nothing at all, or a way that leads nowhere,
+            // is for `claim` to make or to fail on.
+            Err(_) => path.symlink_metadata().is_ok(),
         }
     }
 

@@ -17,6 +17,10 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("cargo insta", "a tool of its own"),
     (".ci/run", "it runs the tests"),
     ("git", "the reader's repository"),
+    (
+        "python3 examples/tiny/texts.py",
+        "it fetches packages of a Linux distribution",
+    ),
     ("llamafactory-cli", "the reader's training framework"),
     (
         "ftrisk train",

@@ -190,6 +190,15 @@ fn a_crate_behind_another_door_is_found() {
 #[test]
 fn reaching_out_of_the_process_is_found() {
     let faces = "may be named only in cmd/, main.rs";
+    // A file of a room that reads may open files, and the rest of std stays shut.
+    let readers = "may be named only in cmd/, main.rs, train/folder.rs, train/data/files.rs";
+    for (text, what) in [("use std::*;\n", "std::*"), ("use std as s;\n", "std")] {
+        assert_eq!(
+            planted("src/check/solve.rs", text),
+            [format!("src/check/solve.rs:4: `{what}` {readers}")],
+            "{text}"
+        );
+    }
     finds(
         "src/check/solve.rs",
         "//! Solves.\nuse std::fs;\nuse std::time::Instant;\n",
@@ -203,8 +212,6 @@ fn reaching_out_of_the_process_is_found() {
         ("use std::{fmt, io::Read};\n", "std::io::Read"),
         ("fn f() { std::env::var(\"X\"); }\n", "std::env::var"),
         ("fn f() -> ! { ::std::process::exit(1) }\n", "std::process::exit"),
-        ("use std::*;\n", "std::*"),
-        ("use std as s;\n", "std"),
         ("fn f() { println!(\"x\"); }\n", "println!"),
         ("fn f() { eprint! { \"x\" } }\n", "eprint!"),
     ] {
@@ -214,13 +221,14 @@ fn reaching_out_of_the_process_is_found() {
             "{text}"
         );
     }
-    for (text, what) in [
-        ("use core::time::Duration;\n", "core::time::Duration"),
-        ("use std::collections::HashMap;\n", "HashMap"),
-        ("fn f(x: std::collections::HashSet<u8>) {}\n", "HashSet"),
-        ("fn f() { Instant::now(); }\n", "Instant"),
+    let clocks = "only in cmd/progress.rs, cmd/governed.rs";
+    for (text, what, doors) in [
+        ("use core::time::Duration;\n", "core::time::Duration", clocks),
+        ("use std::collections::HashMap;\n", "HashMap", "nowhere"),
+        ("fn f(x: std::collections::HashSet<u8>) {}\n", "HashSet", "nowhere"),
+        ("fn f() { Instant::now(); }\n", "Instant", clocks),
     ] {
-        let found = [format!("src/cmd/terminal.rs:4: `{what}` may be named nowhere")];
+        let found = [format!("src/cmd/terminal.rs:4: `{what}` may be named {doors}")];
         assert_eq!(planted("src/cmd/terminal.rs", text), found, "{text}");
     }
 }
