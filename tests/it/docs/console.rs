@@ -27,6 +27,10 @@ const NOT_RUN: &[(&str, &str)] = &[
         "it trains for minutes, and what it prints depends on the machine",
     ),
     ("cargo run --release --locked -- train", "the same"),
+    (
+        "cargo run --release --locked --example tiny_base",
+        "it trains for half an hour; a test repeats its first updates",
+    ),
 ];
 
 /// What only a binary with the trainer prints so; the tests of the gate, which has none, pass over it.
