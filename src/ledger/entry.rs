@@ -76,7 +76,7 @@ pub struct Update {
     pub rate: Finite,
     /// Training loss of the batch in nats per token, before the update.
     pub loss: Number,
-    /// Tokens of the batch that a loss was taken on.
+    /// Tokens of the batch, prompts included.
     pub tokens: u64,
     /// The per-update quantities at each scale that was tried, the whole update first.
     pub tries: Vec<Try>,
