@@ -190,7 +190,7 @@ fn probes(policy: &Policy, guard: &Guard, policy_file: &str, setup: &Setup) -> R
         let Some(declared) = policy.probes.get(index).filter(|_| !probes.contains_key(&index)) else {
             continue;
         };
-        if declared.sha256.is_none() {
+        let Some(pinned) = &declared.sha256 else {
             let finding = Diagnostic::new(
                 Code::ProbeUnpinned,
                 format!("`{}` is not pinned by its hash", declared.path),
@@ -201,7 +201,7 @@ fn probes(policy: &Policy, guard: &Guard, policy_file: &str, setup: &Setup) -> R
                 "`ftrisk pin {policy_file}` writes it: what is measured has to be comparable"
             ));
             return Err(vec![finding]);
-        }
+        };
         let bytes = match files::probe(&declared.path, policy_file) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
@@ -215,6 +215,16 @@ fn probes(policy: &Policy, guard: &Guard, policy_file: &str, setup: &Setup) -> R
             }
             Err(finding) => return Err(vec![*finding]),
         };
+        // The check compared what was there then; what is measured on is what was read now.
+        if files::hex(&bytes) != *pinned {
+            let finding = Diagnostic::new(
+                Code::ProbeHash,
+                format!("{} changed while the run was prepared", declared.path),
+            )
+            .at(declared.place, "the pinned hash")
+            .help("restore the file and start again");
+            return Err(vec![finding]);
+        }
         let probe = setup
             .probe(&declared.name, &declared.path, declared.kind, &bytes)
             .map_err(|error| vec![train_input(&error).at(declared.place, "measured on this")])?;
