@@ -6,6 +6,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+
+/// The SHA-256 of bytes, in 64 hexadecimal digits: what a file is known by wherever its name may lie.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Which text of a [`Sources`] a place lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(u32);

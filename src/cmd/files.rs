@@ -5,12 +5,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
 use crate::builtin;
 use crate::diag::{Code, Diagnostic, closest};
 use crate::ir::Policy;
-use crate::source::{Place, SourceId, Sources, Span};
+use crate::source::{Place, SourceId, Sources, Span, sha256};
 
 /// A probe larger than this is no probe: it is measured whole, again and again.
 const MOST_PROBE_BYTES: u64 = 64 * 1024 * 1024;
@@ -158,7 +156,7 @@ pub(super) fn digest(path: &str, policy_file: &str) -> Read<Option<String>> {
     if let Some(probe) = builtin::probe(path) {
         return Ok(Some(probe.sha256.to_owned()));
     }
-    Ok(probe(path, policy_file)?.map(|bytes| hex(&bytes)))
+    Ok(probe(path, policy_file)?.map(|bytes| sha256(&bytes)))
 }
 
 /// The bytes of a probe; `None` when there is no such file.
@@ -216,11 +214,6 @@ pub(super) fn probe(path: &str, policy_file: &str) -> Read<Option<Cow<'static, [
         .read_to_end(&mut bytes)
         .map_err(|error| cannot(&error))?;
     Ok(Some(Cow::Owned(bytes)))
-}
-
-/// SHA-256 as 64 hex digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whether a file lies in the policy's root: the nearest folder above it with `.git`, else the policy's own folder.

@@ -9,14 +9,14 @@ use serde_json::json;
 use super::progress::Progress;
 use super::rundir::{self, RunDirectory};
 use super::signals::Signals;
-use super::{Failure, Outcome, files, terminal};
+use super::{Failure, Outcome, terminal};
 use crate::diag::render::{Style, render};
 use crate::facts::Recipe;
 use crate::guard::Guard;
 use crate::ir::Policy;
 use crate::ledger::{Entry, Journal, Start, Why};
 use crate::report::train::{self as report, MovedWords, Repeated};
-use crate::source::{SourceId, Sources};
+use crate::source::{SourceId, Sources, sha256};
 use crate::train::error::{Error, Result};
 use crate::train::machine;
 use crate::train::measure::Meters;
@@ -146,8 +146,8 @@ impl Governed<'_> {
         Start {
             format: crate::ledger::FORMAT,
             ftrisk: env!("CARGO_PKG_VERSION").to_owned(),
-            policy: files::hex(policy.as_bytes()),
-            run: files::hex(run.as_bytes()),
+            policy: sha256(policy.as_bytes()),
+            run: sha256(run.as_bytes()),
             model: self.setup.model_files.clone(),
             data: self.setup.data_files.clone(),
             probes: self

@@ -16,7 +16,7 @@ use crate::facts::Recipe;
 use crate::guard::Guard;
 use crate::ir::{Policy, Verdict};
 use crate::report::{self, train::not_measured};
-use crate::source::{Place, Sources};
+use crate::source::{Place, Sources, sha256};
 use crate::train::data::files as data;
 use crate::train::error::Error;
 use crate::train::probe::Probe;
@@ -216,7 +216,7 @@ fn probes(policy: &Policy, guard: &Guard, policy_file: &str, setup: &Setup) -> R
             Err(finding) => return Err(vec![*finding]),
         };
         // The check compared what was there then; what is measured on is what was read now.
-        if files::hex(&bytes) != *pinned {
+        if sha256(&bytes) != *pinned {
             let finding = Diagnostic::new(
                 Code::ProbeHash,
                 format!("{} changed while the run was prepared", declared.path),

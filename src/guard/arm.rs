@@ -2,7 +2,7 @@
 
 use super::ladder::Ladder;
 use super::limit::Armed;
-use crate::ir::{Action, Asks, Level, Limit, Policy};
+use crate::ir::{Action, Asks, Level, Limit, Policy, default_response};
 use crate::quantity::{Moment, ProbeKind, Quantity};
 
 /// Whether this version reads a quantity on a probe of this kind while training; `None` asks for a reading without a
@@ -56,7 +56,7 @@ pub(super) fn limits(policy: &Policy, later: &[usize], strict: bool) -> Result<V
             continue;
         }
         let ladder = if limit.response.is_empty() {
-            Ladder::default_for(limit.quantity.row().moment)
+            Ladder::new(default_response(limit.quantity.row().moment))
         } else {
             Ladder::new(limit.response.clone())
         };

@@ -1,13 +1,6 @@
 //! The response to breaches: rungs that are left when they are used up.
 
-use crate::ir::{Action, Rung};
-use crate::quantity::Moment;
-
-const STOP: Rung = Rung {
-    action: Action::Stop,
-    slow: false,
-    times: None,
-};
+use crate::ir::Rung;
 
 /// A ladder and how often each rung has been used. Nothing gives a use back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,24 +13,10 @@ impl Ladder {
     /// A ladder nobody has used. After a last rung that can be left comes `stop`.
     pub fn new(mut rungs: Vec<Rung>) -> Self {
         if rungs.last().is_none_or(|rung| rung.times.is_some()) {
-            rungs.push(STOP);
+            rungs.push(Rung::STOP);
         }
         let uses = vec![0; rungs.len()];
         Ladder { rungs, uses }
-    }
-
-    /// The ladder of a limit whose policy says none: `scale 20 times then stop` at updates, else `stop`.
-    pub fn default_for(moment: Moment) -> Self {
-        let scale = Rung {
-            action: Action::Scale,
-            slow: false,
-            times: Some(20),
-        };
-        Ladder::new(if moment == Moment::Update {
-            vec![scale]
-        } else {
-            Vec::new()
-        })
     }
 
     /// From the mildest on, the closing `stop` included where it was not written.
@@ -56,7 +35,7 @@ impl Ladder {
             .iter()
             .zip(&self.uses)
             .find(|(rung, uses)| rung.times.is_none_or(|times| **uses < times))
-            .map_or((STOP, 1), |(rung, uses)| (*rung, uses.saturating_add(1)))
+            .map_or((Rung::STOP, 1), |(rung, uses)| (*rung, uses.saturating_add(1)))
     }
 
     /// Counts one use of the current rung.
@@ -75,6 +54,8 @@ impl Ladder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ir::{Action, default_response};
+    use crate::quantity::Moment;
 
     #[test]
     fn a_rung_is_left_when_it_is_used_up() {
@@ -120,8 +101,11 @@ mod tests {
 
     #[test]
     fn nothing_written_is_the_default() {
-        assert_eq!(Ladder::default_for(Moment::Update).rungs().len(), 2);
-        assert_eq!(Ladder::default_for(Moment::Update).next_use().0.times, Some(20));
-        assert_eq!(Ladder::default_for(Moment::Evaluation).rungs(), [STOP]);
+        assert_eq!(Ladder::new(default_response(Moment::Update)).rungs().len(), 2);
+        assert_eq!(
+            Ladder::new(default_response(Moment::Update)).next_use().0.times,
+            Some(20)
+        );
+        assert_eq!(Ladder::new(default_response(Moment::Evaluation)).rungs(), [Rung::STOP]);
     }
 }

@@ -9,7 +9,7 @@ mod verdict;
 pub use glob::glob;
 pub use verdict::{Condition, Coverage, Judged, Judgement, Supply, Verdict};
 
-use crate::quantity::{Category, Finite, Interval, ProbeKind, Quantity, Unit};
+use crate::quantity::{Category, Finite, Interval, Moment, ProbeKind, Quantity, Unit};
 use crate::source::{Place, SourceId};
 
 /// Evaluations happen every so many updates where a probe does not say otherwise.
@@ -228,4 +228,30 @@ pub struct Rung {
     pub slow: bool,
     /// How many uses before the next rung; no limit when `None`.
     pub times: Option<u64>,
+}
+
+impl Rung {
+    /// The last of every ladder.
+    pub const STOP: Rung = Rung {
+        action: Action::Stop,
+        slow: false,
+        times: None,
+    };
+}
+
+/// What answers a breach where the policy does not say: `scale 20 times then stop` for what is read of each update, `stop`
+/// for other readings, nothing for what training never sees.
+pub fn default_response(moment: Moment) -> Vec<Rung> {
+    match moment {
+        Moment::Config | Moment::Launch => Vec::new(),
+        Moment::Update => vec![
+            Rung {
+                action: Action::Scale,
+                slow: false,
+                times: Some(20),
+            },
+            Rung::STOP,
+        ],
+        Moment::UpdateOrEvaluation | Moment::Evaluation => vec![Rung::STOP],
+    }
 }

@@ -1,12 +1,11 @@
 //! The chain: each line holds the SHA-256 of the line before it.
 
 use std::fmt;
-use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::entry::{Entry, FORMAT};
+use crate::source::sha256;
 
 /// A line as it is written: `prev` first, then the fields of the entry.
 #[derive(Serialize, Deserialize)]
@@ -20,14 +19,6 @@ struct Line<E> {
 /// What the first line has for a line before it.
 fn zeros() -> String {
     "0".repeat(64)
-}
-
-fn hash(line: &[u8]) -> String {
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(line) {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
 }
 
 /// Writes entries as lines of a chain, into memory.
@@ -63,7 +54,7 @@ impl Journal {
         };
         // Entries hold strings, numbers that are finite and maps with strings for keys: nothing that JSON cannot say.
         let text = serde_json::to_string(&line).unwrap_or_default();
-        self.head = hash(text.as_bytes());
+        self.head = sha256(text.as_bytes());
         text
     }
 

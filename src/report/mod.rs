@@ -142,3 +142,14 @@ fn shown(run: &RunReport) -> Vec<&Diagnostic> {
     }
     shown
 }
+
+/// The characters of the widest cell of each column.
+fn widths<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> [usize; COLUMNS] {
+    let mut widths = [0; COLUMNS];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    widths
+}

@@ -107,14 +107,7 @@ fn listed(out: &mut String, judgement: &Judgement, policy: &Policy, sources: &So
             ])
         })
         .collect();
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let (a, b, c) = (width(0), width(1), width(2));
+    let [a, b, c, _] = super::widths(&rows);
     for [verdict, subject, place, because] in &rows {
         let _ = writeln!(out, "{verdict:a$}  {subject:b$}  {place:c$}  {because}");
     }

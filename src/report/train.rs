@@ -304,14 +304,7 @@ pub fn budget_table(budgets: &[Budget]) -> String {
             ]
         }))
         .collect();
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..6).map(width).collect();
+    let widths = super::widths(&rows);
     let mut out = String::new();
     for row in &rows {
         let cells: Vec<String> = row

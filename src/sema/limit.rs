@@ -1,9 +1,9 @@
 //! Limits: direction, bounds, probe, confidence, `until`.
 
 use super::value::{Typed, percent};
-use super::{Context, Lowering, response};
+use super::{Context, Lowering};
 use crate::diag::{Code, Diagnostic, one_of};
-use crate::ir::{Asks, Bound, Level, Limit, Line};
+use crate::ir::{Asks, Bound, Level, Limit, Line, default_response};
 use crate::quantity::{Dimension, Direction, Domain, Finite, Moment, Quantity, Unit};
 use crate::source::Span;
 use crate::syntax::{self, Comparison, Side};
@@ -490,7 +490,7 @@ impl Lowering<'_> {
             return Some(if level == Level::Advise {
                 Vec::new()
             } else {
-                response::default_for(moment)
+                default_response(moment)
             });
         };
         if level == Level::Advise {
@@ -583,7 +583,7 @@ impl Lowering<'_> {
             (_, Level::Advise) => Vec::new(),
             (Some(written), _) => self.ladder(quantity, written, context)?,
             // Reaching it is the planned end of the run, so the default is to stop even for a per-update quantity.
-            (None, _) => response::default_for(Moment::Evaluation),
+            (None, _) => default_response(Moment::Evaluation),
         };
         let end = limit
             .response

@@ -7,28 +7,6 @@ use crate::quantity::{Moment, Quantity};
 use crate::source::Span;
 use crate::syntax;
 
-const STOP: Rung = Rung {
-    action: Action::Stop,
-    slow: false,
-    times: None,
-};
-
-/// What answers a breach where the policy does not say.
-pub(super) fn default_for(moment: Moment) -> Vec<Rung> {
-    match moment {
-        Moment::Config | Moment::Launch => Vec::new(),
-        Moment::Update => vec![
-            Rung {
-                action: Action::Scale,
-                slow: false,
-                times: Some(20),
-            },
-            STOP,
-        ],
-        Moment::UpdateOrEvaluation | Moment::Evaluation => vec![STOP],
-    }
-}
-
 impl Lowering<'_> {
     /// The ladder that was written, for a quantity that is read while training.
     pub(super) fn ladder(
@@ -63,7 +41,7 @@ impl Lowering<'_> {
         }
         // After the last rung that can be left comes stop.
         if ladder.last().is_some_and(|rung| rung.times.is_some()) {
-            ladder.push(STOP);
+            ladder.push(Rung::STOP);
         }
         (!self.has_error_since(before)).then_some(ladder)
     }

@@ -5,13 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use tokenizers::Tokenizer;
 
 use super::config::Config;
 use super::error::{Error, Result};
 use super::model::Weights;
 use super::tensors;
+use crate::source::sha256;
 
 /// What a model folder holds.
 #[derive(Debug)]
@@ -53,11 +53,6 @@ impl Folder {
             hashes: reader.hashes,
         })
     }
-}
-
-/// SHA-256 in hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 struct Reader<'a> {

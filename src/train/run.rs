@@ -104,8 +104,6 @@ pub struct Outcome {
     pub last_update: u64,
     /// Updates that were proposed in all, those that were rolled back included.
     pub proposed: u64,
-    /// Every breach of an enforced limit, in order.
-    pub breaches: Vec<Told>,
 }
 
 /// A state with what it answered to the probes.
@@ -154,7 +152,6 @@ pub fn run(
         policy,
         needs: &needs,
         watch,
-        breaches: Vec::new(),
     };
     run.watch.see(Event::Phase(Phase::Evaluate));
     let mut readings = run.read(&mut now, &Behaviour::default(), |_| true)?;
@@ -206,7 +203,6 @@ struct Run<'r, 'm> {
     policy: &'r Policy,
     needs: &'r [Need],
     watch: &'r mut dyn Watch,
-    breaches: Vec<Told>,
 }
 
 impl Run<'_, '_> {
@@ -339,9 +335,6 @@ impl Run<'_, '_> {
                 moved,
             };
             self.watch.see(Event::Breached { told: &told, decision });
-            if !breach.advice {
-                self.breaches.push(told);
-            }
         }
     }
 
@@ -356,7 +349,6 @@ impl Run<'_, '_> {
             kept: kept.clone(),
             last_update,
             proposed,
-            breaches: self.breaches,
         })
     }
 }

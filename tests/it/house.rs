@@ -35,7 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     // Training under a policy: numbers to readings, readings to decisions, decisions to a record. No model in it.
     ("meter", &["quantity"]),
     ("guard", &["quantity", "ir", "meter"]),
-    ("ledger", &["quantity", "ir", "meter", "guard"]),
+    ("ledger", &["source", "quantity", "ir", "meter", "guard"]),
     // The trainer: the run file's recipe, walked under the guard. The only room with tensors.
     (
         "train",
@@ -89,16 +89,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "cmd/governed.rs",
         ],
     ),
-    (
-        "sha2",
-        &[
-            "cmd/files.rs",
-            "ledger/chain.rs",
-            "train/data/files.rs",
-            "train/folder.rs",
-            "train/random.rs",
-        ],
-    ),
+    ("sha2", &["source.rs", "train/random.rs"]),
     ("candle_core", &["train/"]),
     ("candle_nn", &["train/model/"]),
     ("indicatif", &["cmd/progress.rs"]),

@@ -182,7 +182,7 @@ fn a_journal_is_whole_and_replays_to_the_same_decisions() {
             panic!("{:?}", read.entries.first())
         };
         // What the run was made of is there by its hashes, under names that another folder would have as well.
-        let sha256 = |name: &str| ftrisk::train::folder::sha256(&fs::read(ran.folder.path().join(name)).unwrap());
+        let sha256 = |name: &str| ftrisk::source::sha256(&fs::read(ran.folder.path().join(name)).unwrap());
         assert_eq!(start.model["model.safetensors"], sha256("base/model.safetensors"));
         assert_eq!(start.data["data/few.json"], sha256("data/few.json"));
         assert_eq!(start.probes["voices"], sha256("voices.jsonl"));

@@ -9,11 +9,11 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use super::{Example, Turn};
 use crate::diag::{closest, one_of};
 use crate::facts::Recipe;
+use crate::source::sha256;
 use crate::train::error::Error;
 
 /// The index of a folder of data sets.
@@ -90,9 +90,7 @@ fn load(path: &Path, hashes: &mut Vec<(String, String)>) -> Result<String, Error
             .with_help("dataset_dir names the folder of dataset_info.json")
     })?;
     if hashes.iter().all(|(known, _)| *known != shown) {
-        let digest = Sha256::digest(&bytes);
-        let hash = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        hashes.push((shown.clone(), hash));
+        hashes.push((shown.clone(), sha256(&bytes)));
     }
     String::from_utf8(bytes).map_err(|_| Error::new(format!("{shown} is not UTF-8 text")))
 }

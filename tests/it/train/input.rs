@@ -142,7 +142,7 @@ fn probes_that_cannot_be_measured_on() {
     let (wide, run) = (policy(2, LINES), run_file(&[]));
     let pinned = |text: &str| {
         let pin = wide.split('"').nth(5).unwrap();
-        wide.replace(pin, &ftrisk::train::folder::sha256(text.as_bytes()))
+        wide.replace(pin, &ftrisk::source::sha256(text.as_bytes()))
     };
     let mut of = |name, change: Box<dyn FnOnce(&Folder)>, policy: &str| refused(&mut said, name, change, policy, &run);
     of(
