@@ -5,7 +5,7 @@ use crate::meter::Reading;
 use crate::quantity::{Finite, Quantity};
 
 /// A reading of one quantity on one probe. Each is read once, however many limits it decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Measured {
     /// What was read.
     pub quantity: Quantity,
@@ -13,6 +13,24 @@ pub struct Measured {
     pub probe: Option<usize>,
     /// The result.
     pub reading: Reading,
+    /// Its standard error over prompts, where it has one. It decides nothing after the start.
+    pub standard_error: Option<Finite>,
+    /// Each prompt's value, in the order in which they were evaluated: the evidence of a limit at a confidence. Empty
+    /// where no limit asks for it.
+    pub prompts: Vec<Reading>,
+}
+
+impl Measured {
+    /// A bare reading.
+    pub fn new(quantity: Quantity, probe: Option<usize>, reading: Reading) -> Self {
+        Measured {
+            quantity,
+            probe,
+            reading,
+            standard_error: None,
+            prompts: Vec::new(),
+        }
+    }
 }
 
 /// Why a limit is breached.

@@ -43,11 +43,7 @@ fn begun(lines: &str) -> Guard {
 }
 
 fn measured(quantity: Quantity, probe: Option<usize>, value: f64) -> Measured {
-    Measured {
-        quantity,
-        probe,
-        reading: Reading::from(value),
-    }
+    Measured::new(quantity, probe, value.into())
 }
 
 fn step(value: f64) -> Measured {

@@ -284,11 +284,7 @@ impl Reading {
                     .ok_or_else(|| format!("the policy has no probe `{name}`"))?,
             ),
         };
-        Ok(guard::Measured {
-            quantity,
-            probe,
-            reading: self.reading(),
-        })
+        Ok(guard::Measured::new(quantity, probe, self.reading()))
     }
 
     /// The result.

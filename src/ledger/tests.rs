@@ -40,11 +40,7 @@ fn finite(value: f64) -> Finite {
 }
 
 fn measured(quantity: Quantity, probe: Option<usize>, value: f64) -> Measured {
-    Measured {
-        quantity,
-        probe,
-        reading: value.into(),
-    }
+    Measured::new(quantity, probe, value.into())
 }
 
 /// The size of the whole step, drift, diversity, effective rank.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Reading;
+use super::{Estimate, Reading};
 
 /// A mean below this is no rounding error: the meter failed.
 const LEAST: f64 = -1e-9;
@@ -74,25 +74,10 @@ pub fn forward_kl(before: Logits<'_>, now: Logits<'_>) -> f64 {
     if mean < LEAST { f64::NAN } else { mean }
 }
 
-/// Drift on a probe.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Drift {
-    /// The mean over prompts; not finite when one prompt is, or when there is none.
-    pub mean: Reading,
-    /// Each prompt, in the probe's order.
-    pub prompts: Vec<Reading>,
-}
-
-/// The forward KL of each prompt, (before, now), and its mean.
-pub fn drift<'a>(pairs: impl IntoIterator<Item = (Logits<'a>, Logits<'a>)>) -> Drift {
-    let prompts: Vec<Reading> = pairs
-        .into_iter()
-        .map(|(before, now)| forward_kl(before, now).into())
-        .collect();
-    Drift {
-        mean: Reading::mean(&prompts),
-        prompts,
-    }
+/// The forward KL of each prompt, (before, now), and their mean: drift on a probe, in nats a token.
+pub fn drift<'a>(pairs: impl IntoIterator<Item = (Logits<'a>, Logits<'a>)>) -> Estimate {
+    let prompts = pairs.into_iter().map(|(before, now)| forward_kl(before, now).into());
+    Estimate::mean(prompts.collect())
 }
 
 /// What a drift consists of.
@@ -204,7 +189,7 @@ mod tests {
             (logits(2, &still), logits(2, &still)),
         ]);
         assert_eq!(found.prompts.len(), 2);
-        assert!((found.mean.as_f64() - one / 4.0).abs() < 1e-15);
+        assert!((found.value.as_f64() - one / 4.0).abs() < 1e-15);
     }
 
     #[test]
@@ -218,7 +203,7 @@ mod tests {
                 (logits(2, &good), logits(2, &good)),
                 (logits(2, &good), logits(2, &bad)),
             ]);
-            assert_eq!(all.mean, Reading::NotFinite);
+            assert_eq!(all.value, Reading::NotFinite);
             assert_eq!(all.prompts, [Reading::from(0.0), Reading::NotFinite]);
         }
         let four = [0.0_f32; 4];
@@ -227,7 +212,7 @@ mod tests {
         assert!(forward_kl(logits(3, &four), logits(3, &four)).is_nan());
         assert!(forward_kl(logits(0, &[]), logits(0, &[])).is_nan());
         assert!(forward_kl(logits(2, &[]), logits(2, &[])).is_nan());
-        assert_eq!(drift([]).mean, Reading::NotFinite);
+        assert_eq!(drift([]).value, Reading::NotFinite);
     }
 
     #[test]

@@ -7,8 +7,10 @@
 //! value: a meter that fails is a breach.
 
 pub mod diversity;
+mod estimate;
 pub mod kl;
 pub mod rank;
 mod reading;
 
+pub use estimate::Estimate;
 pub use reading::Reading;

@@ -14,10 +14,10 @@ use super::model::Llama;
 use super::probe::Probe;
 use super::sample;
 use crate::guard::{Measured, Need};
-use crate::meter::Reading;
 use crate::meter::diversity::distinct_n;
-use crate::meter::kl::{Drift, Logits, Moved, drift, moved};
+use crate::meter::kl::{Logits, Moved, drift, moved};
 use crate::meter::rank::effective_rank;
+use crate::meter::{Estimate, Reading};
 use crate::quantity::Quantity;
 
 /// Tokens of every sample, the end-of-text token treated like any other: shorter answers would look more diverse.
@@ -84,13 +84,13 @@ impl<'m> Meters<'m> {
                 let now = self.answer(now, probe, Some(adapter))?;
                 // At update 0 nothing was updated yet.
                 match before.texts.get(&probe) {
-                    Some(before) => self.drift(before, &now).mean,
+                    Some(before) => self.drift(before, &now).value,
                     None => Reading::from(0.0),
                 }
             }
             (Quantity::DriftTotal, Some(probe)) => {
                 let now = self.answer(now, probe, Some(adapter))?;
-                self.drift(self.base_of(probe)?, &now).mean
+                self.drift(self.base_of(probe)?, &now).value
             }
             (Quantity::LoraEffectiveRank, _) => largest_effective_rank(adapter)?,
             (quantity, Some(probe)) if grams(quantity).is_some() => {
@@ -107,11 +107,7 @@ impl<'m> Meters<'m> {
             }
             (quantity, _) => return Err(Error::new(format!("{} has no meter", quantity.name()))),
         };
-        Ok(Measured {
-            quantity: need.quantity,
-            probe: need.probe,
-            reading,
-        })
+        Ok(Measured::new(need.quantity, need.probe, reading))
     }
 
     /// What moved most between two states on a text probe: from `before` for one update, from the base else.
@@ -147,7 +143,7 @@ impl<'m> Meters<'m> {
             .ok_or_else(|| Error::new("a limit reads a probe that was not measured on the base"))
     }
 
-    fn drift(&self, from: &Answers, now: &Answers) -> Drift {
+    fn drift(&self, from: &Answers, now: &Answers) -> Estimate {
         drift(self.pairs(from, now))
     }
 

@@ -317,11 +317,7 @@ impl Run<'_, '_> {
         self.needs
             .iter()
             .filter(|need| which(need))
-            .map(|need| Measured {
-                quantity: need.quantity,
-                probe: need.probe,
-                reading: Reading::NotFinite,
-            })
+            .map(|need| Measured::new(need.quantity, need.probe, Reading::NotFinite))
             .collect()
     }
 
