@@ -3,6 +3,9 @@
 /// What a shipped name begins with.
 pub const PREFIX: &str = "builtin:";
 
+/// The words that tone is read by where a policy declares none.
+pub const WORDS: &str = "builtin:words.jsonl";
+
 /// A policy that ships inside the binary.
 #[derive(Debug)]
 pub struct BuiltinPolicy {
@@ -43,6 +46,11 @@ pub const PROBES: &[BuiltinProbe] = &[
         sha256: "7e0eaf489e6c1e579c22f5fca565e16cf30650167307f98bbba827a9beb3612c",
     },
     BuiltinProbe {
+        name: "spikes.jsonl",
+        bytes: include_bytes!("../policies/probes/spikes.jsonl"),
+        sha256: "198e81f3577a13d25f4163428bbf1553faeefd968780e70e4654d2b8af3a7ddd",
+    },
+    BuiltinProbe {
         name: "prompts.jsonl",
         bytes: include_bytes!("../policies/probes/prompts.jsonl"),
         sha256: "a9cc4e1bbdf10a72352ff74b4c68c7dc731a6c735d16d0f8d4bcf660684314cf",
@@ -51,6 +59,11 @@ pub const PROBES: &[BuiltinProbe] = &[
         name: "pairs.jsonl",
         bytes: include_bytes!("../policies/probes/pairs.jsonl"),
         sha256: "fab475058476e41980001cf48fe102338ea1b47cfd372018e008b5bb84ddc107",
+    },
+    BuiltinProbe {
+        name: "words.jsonl",
+        bytes: include_bytes!("../policies/probes/words.jsonl"),
+        sha256: "8355b780ee547afa54362ef7fd1ba1bef72ce79d5ac2da014d40ec7656b6c64b",
     },
 ];
 

@@ -1,11 +1,12 @@
 //! How far the next-token distribution moved: forward KL, exact over the vocabulary, and what moved.
 
 use std::collections::BTreeMap;
+use std::slice::ChunksExact;
 
 use super::{Estimate, Reading};
 
 /// A mean below this is no rounding error: the meter failed.
-const LEAST: f64 = -1e-9;
+pub(super) const LEAST: f64 = -1e-9;
 
 /// The logits of one prompt: a row of `vocab` numbers for each position.
 #[derive(Debug, Clone, Copy)]
@@ -17,48 +18,69 @@ pub struct Logits<'a> {
 }
 
 impl<'a> Logits<'a> {
-    /// The rows of two sets of logits side by side; `None` when their shapes differ, are not whole, or hold nothing.
-    fn beside(self, other: Logits<'a>) -> Option<impl Iterator<Item = (&'a [f32], &'a [f32])>> {
-        let fits = self.vocab > 0
-            && self.vocab == other.vocab
-            && !self.values.is_empty()
-            && self.values.len() == other.values.len()
-            && self.values.len().is_multiple_of(self.vocab);
-        fits.then(|| {
-            self.values
-                .chunks_exact(self.vocab)
-                .zip(other.values.chunks_exact(self.vocab))
-        })
+    /// The rows; `None` when they are not whole or there is none.
+    pub(super) fn rows(self) -> Option<ChunksExact<'a, f32>> {
+        let fits = self.vocab > 0 && !self.values.is_empty() && self.values.len().is_multiple_of(self.vocab);
+        fits.then(|| self.values.chunks_exact(self.vocab))
     }
 
-    fn positions(self) -> f64 {
+    /// The rows of two sets of logits side by side; `None` when their shapes differ, are not whole, or hold nothing.
+    pub(super) fn beside(self, other: Logits<'a>) -> Option<impl Iterator<Item = (&'a [f32], &'a [f32])>> {
+        let (rows, others) = (self.rows()?, other.rows()?);
+        let fits = self.vocab == other.vocab && rows.len() == others.len();
+        fits.then(|| rows.zip(others))
+    }
+
+    /// The rows, each with the token that came next; `None` when there is not one token a row, or one is outside of the
+    /// vocabulary.
+    pub(super) fn followed_by(self, next: &'a [u32]) -> Option<impl Iterator<Item = (&'a [f32], usize)>> {
+        let rows = self.rows()?;
+        let tokens: Vec<usize> = next.iter().filter_map(|token| usize::try_from(*token).ok()).collect();
+        let fits =
+            tokens.len() == rows.len() && next.len() == rows.len() && tokens.iter().all(|token| *token < self.vocab);
+        fits.then(|| rows.zip(tokens))
+    }
+
+    pub(super) fn positions(self) -> f64 {
         self.values.len() as f64 / self.vocab as f64
     }
 }
 
-/// The largest logit and the logarithm of the sum of exponentials; NaN when a logit is not finite.
-fn log_sum_exp(row: &[f32]) -> f64 {
+/// The logarithm of the sum of exponentials; NaN when a logit is not finite.
+pub(super) fn log_sum_exp(row: &[f32]) -> f64 {
+    log_sum_exp_of_each(row, |_| {})
+}
+
+/// The same; `seen` is given each exponential, relative to the largest.
+fn log_sum_exp_of_each(row: &[f32], mut seen: impl FnMut(f64)) -> f64 {
     if !row.iter().all(|logit| logit.is_finite()) {
         return f64::NAN;
     }
-    let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let most = f64::from(most);
-    let sum: f64 = row.iter().map(|logit| (f64::from(*logit) - most).exp()).sum();
+    let most = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let sum: f64 = row
+        .iter()
+        .map(|logit| {
+            let term = (f64::from(*logit) - most).exp();
+            seen(term);
+            term
+        })
+        .sum();
     most + sum.ln()
 }
 
-/// KL(before ‖ now) of one position, in nats.
-fn row_kl(before: &[f32], now: &[f32]) -> f64 {
-    let (lse_before, lse_now) = (log_sum_exp(before), log_sum_exp(now));
-    before
-        .iter()
-        .zip(now)
-        .map(|(before, now)| {
-            let log_p = f64::from(*before) - lse_before;
-            let log_q = f64::from(*now) - lse_now;
-            log_p.exp() * (log_p - log_q)
-        })
-        .sum()
+/// KL(before ‖ now) of one position, in nats. Takes each exponential once: every `p` is a term of the sum, over the sum.
+fn row_kl(before: &[f32], now: &[f32], terms: &mut Vec<f64>) -> f64 {
+    terms.clear();
+    let lse_before = log_sum_exp_of_each(before, |term| terms.push(term));
+    let lse_now = log_sum_exp(now);
+    let sum: f64 = terms.iter().sum();
+    let weighted = terms.iter().zip(before.iter().zip(now)).map(|(term, (before, now))| {
+        let log_p = f64::from(*before) - lse_before;
+        let log_q = f64::from(*now) - lse_now;
+        term * (log_p - log_q)
+    });
+    // Without a term, where a logit is not finite, this is 0 / 0.
+    weighted.sum::<f64>() / sum
 }
 
 /// The mean over positions of KL(before ‖ now) in nats: Σ p (ln p − ln q), logits f32, all sums in f64.
@@ -69,7 +91,8 @@ pub fn forward_kl(before: Logits<'_>, now: Logits<'_>) -> f64 {
     let Some(rows) = before.beside(now) else {
         return f64::NAN;
     };
-    let sum: f64 = rows.map(|(before, now)| row_kl(before, now)).sum();
+    let mut terms = Vec::with_capacity(before.vocab);
+    let sum: f64 = rows.map(|(before, now)| row_kl(before, now, &mut terms)).sum();
     let mean = sum / before.positions();
     if mean < LEAST { f64::NAN } else { mean }
 }
@@ -109,7 +132,10 @@ pub fn moved<'a>(pairs: impl IntoIterator<Item = (Logits<'a>, Logits<'a>)>, most
         }
         measured += 1;
         for (before_row, now_row) in rows {
-            let (lse_before, lse_now) = (log_sum_exp(before_row), log_sum_exp(now_row));
+            let (lse_before, lse_now) = (
+                log_sum_exp_of_each(before_row, |_| ()),
+                log_sum_exp_of_each(now_row, |_| ()),
+            );
             for (slot, (p, q)) in mass.iter_mut().zip(before_row.iter().zip(now_row)) {
                 let gain = (f64::from(*q) - lse_now).exp() - (f64::from(*p) - lse_before).exp();
                 *slot += gain / before.positions();

@@ -1,64 +1,22 @@
-//! How many directions an adapter really uses: the effective rank of the product BA (Roy and Vetterli 2007).
+//! How many directions an adapter uses: the effective rank of the product BA (Roy and Vetterli 2007) and its stable rank.
 
 use super::Reading;
-
-/// Sweeps of the Jacobi method; it converges quadratically, in fewer than ten for any size met here.
-const SWEEPS: usize = 60;
+use super::square::Square;
 
 /// exp of the entropy of the normalised singular values of BA: 1 when one direction carries everything, k when k
 /// directions carry equal parts, 0 when BA is zero, never above `rank`.
 ///
-/// `b` is out × rank and `a` is rank × in, row major. The singular values come from the rank × rank Gram matrices BᵀB
-/// and AAᵀ in f64, so that no out × in matrix is made: with AAᵀ = VΛVᵀ they are the square roots of the eigenvalues of
-/// Λ^½ Vᵀ (BᵀB) V Λ^½. Singular values below about 1e-7 of the largest are rounding and count as zero.
+/// `b` is out × rank and `a` is rank × in, row major. Singular values below about 1e-7 of the largest are rounding and
+/// count as zero.
 /// Not finite when a number is not, or when the lengths are no multiples of `rank`.
 pub fn effective_rank(b: &[f32], a: &[f32], rank: usize) -> Reading {
-    let whole = |values: &[f32]| !values.is_empty() && values.len().is_multiple_of(rank);
-    if rank == 0 || !whole(b) || !whole(a) || !b.iter().chain(a).all(|value| value.is_finite()) {
+    let Some(squares) = squared_singular_values(b, a, rank) else {
         return Reading::NotFinite;
-    }
-    let mut gram_b = Square::zero(rank);
-    for row in b.chunks_exact(rank) {
-        gram_b.add_outer(row);
-    }
-    let rows: Vec<&[f32]> = a.chunks_exact(a.len() / rank).collect();
-    let mut gram_a = Square::zero(rank);
-    for (i, one) in rows.iter().enumerate() {
-        for (j, other) in rows.iter().enumerate() {
-            let dot = one.iter().zip(*other).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
-            gram_a.set(i, j, dot);
-        }
-    }
-    let (lambda, vectors) = gram_a.eigen();
-    let root: Vec<f64> = lambda.iter().map(|value| value.max(0.0).sqrt()).collect();
-    let turned = vectors.transposed().times(&gram_b).times(&vectors);
-    let mut product = Square::zero(rank);
-    for (i, left) in root.iter().enumerate() {
-        for (j, right) in root.iter().enumerate() {
-            // The mean of the two halves, because rounding leaves them apart.
-            let middle = f64::midpoint(turned.at(i, j), turned.at(j, i));
-            product.set(i, j, left * middle * right);
-        }
-    }
-    let (squares, _) = product.eigen();
-    exp_entropy(&squares, rank)
-}
-
-/// From squared singular values to exp of the entropy of the singular values as shares of their sum.
-fn exp_entropy(squares: &[f64], rank: usize) -> Reading {
-    let most = squares.iter().copied().fold(0.0, f64::max);
-    let noise = most * f64::EPSILON * 16.0 * rank as f64;
-    let values: Vec<f64> = squares
-        .iter()
-        .filter(|square| **square > noise)
-        .map(|square| square.sqrt())
-        .collect();
-    if squares.iter().any(|square| !square.is_finite()) {
-        return Reading::NotFinite;
-    }
-    if values.is_empty() {
+    };
+    if squares.is_empty() {
         return Reading::from(0.0);
     }
+    let values: Vec<f64> = squares.iter().map(|square| square.sqrt()).collect();
     let sum: f64 = values.iter().sum();
     let entropy: f64 = values
         .iter()
@@ -70,112 +28,53 @@ fn exp_entropy(squares: &[f64], rank: usize) -> Reading {
     Reading::from(entropy.exp().clamp(1.0, values.len() as f64))
 }
 
-/// A square matrix, row major.
-#[derive(Debug, Clone)]
-struct Square {
-    size: usize,
-    values: Vec<f64>,
+/// ‖BA‖_F² / ‖BA‖_2²: 1 when one direction carries everything, k when k directions carry equal parts, 0 when BA is zero,
+/// never above `rank`. Weak directions count for less than in [`effective_rank`].
+///
+/// Shapes, and what is not finite, as in [`effective_rank`].
+pub fn stable_rank(b: &[f32], a: &[f32], rank: usize) -> Reading {
+    let Some(squares) = squared_singular_values(b, a, rank) else {
+        return Reading::NotFinite;
+    };
+    let most = squares.iter().copied().fold(0.0, f64::max);
+    if most == 0.0 {
+        return Reading::from(0.0);
+    }
+    let sum: f64 = squares.iter().sum();
+    Reading::from((sum / most).clamp(1.0, squares.len() as f64))
 }
 
-impl Square {
-    fn zero(size: usize) -> Self {
-        Square {
-            size,
-            values: vec![0.0; size * size],
+/// The squared singular values of BA that are more than rounding, in no order; none when BA is zero. `None` when a number
+/// is not finite, or when the lengths are no multiples of `rank`.
+///
+/// They come from the rank × rank Gram matrices BᵀB and AAᵀ in f64, so that no out × in matrix is made: with AAᵀ = VΛVᵀ
+/// they are the eigenvalues of Λ^½ Vᵀ (BᵀB) V Λ^½.
+fn squared_singular_values(b: &[f32], a: &[f32], rank: usize) -> Option<Vec<f64>> {
+    let whole = |values: &[f32]| !values.is_empty() && values.len().is_multiple_of(rank);
+    if rank == 0 || !whole(b) || !whole(a) || !b.iter().chain(a).all(|value| value.is_finite()) {
+        return None;
+    }
+    let wide = |row: &[f32]| row.iter().copied().map(f64::from).collect::<Vec<f64>>();
+    let gram_b = Square::of_columns(rank, b.chunks_exact(rank).map(wide));
+    let rows: Vec<Vec<f64>> = a.chunks_exact(a.len() / rank).map(wide).collect();
+    let (lambda, vectors) = Square::of_rows(&rows).eigen();
+    let root: Vec<f64> = lambda.iter().map(|value| value.max(0.0).sqrt()).collect();
+    let turned = vectors.transposed().times(&gram_b).times(&vectors);
+    let mut product = Square::zero(rank);
+    for (i, left) in root.iter().enumerate() {
+        for (j, right) in root.iter().enumerate() {
+            // The mean of the two halves, because rounding leaves them apart.
+            let middle = f64::midpoint(turned.at(i, j), turned.at(j, i));
+            product.set(i, j, left * middle * right);
         }
     }
-
-    fn unit(size: usize) -> Self {
-        let mut unit = Square::zero(size);
-        for i in 0..size {
-            unit.set(i, i, 1.0);
-        }
-        unit
+    let (squares, _) = product.eigen();
+    if squares.iter().any(|square| !square.is_finite()) {
+        return None;
     }
-
-    /// NaN outside of it, so that a slip becomes a reading that is not finite.
-    fn at(&self, row: usize, column: usize) -> f64 {
-        self.values.get(row * self.size + column).copied().unwrap_or(f64::NAN)
-    }
-
-    fn set(&mut self, row: usize, column: usize, value: f64) {
-        if let Some(slot) = self.values.get_mut(row * self.size + column) {
-            *slot = value;
-        }
-    }
-
-    /// Adds row ⊗ row.
-    fn add_outer(&mut self, row: &[f32]) {
-        for (slots, left) in self.values.chunks_exact_mut(self.size).zip(row) {
-            for (slot, right) in slots.iter_mut().zip(row) {
-                *slot += f64::from(*left) * f64::from(*right);
-            }
-        }
-    }
-
-    fn transposed(&self) -> Square {
-        let mut out = Square::zero(self.size);
-        for i in 0..self.size {
-            for j in 0..self.size {
-                out.set(i, j, self.at(j, i));
-            }
-        }
-        out
-    }
-
-    fn times(&self, other: &Square) -> Square {
-        let mut out = Square::zero(self.size);
-        for i in 0..self.size {
-            for j in 0..self.size {
-                out.set(i, j, (0..self.size).map(|k| self.at(i, k) * other.at(k, j)).sum());
-            }
-        }
-        out
-    }
-
-    /// The eigenvalues of a symmetric matrix, and its eigenvectors as columns, by cyclic Jacobi rotations
-    /// (Golub and Van Loan, Matrix Computations, 8.5).
-    fn eigen(mut self) -> (Vec<f64>, Square) {
-        let size = self.size;
-        let mut vectors = Square::unit(size);
-        for _ in 0..SWEEPS {
-            let mut turned = false;
-            for p in 0..size {
-                for q in p + 1..size {
-                    let (pp, qq, pq) = (self.at(p, p), self.at(q, q), self.at(p, q));
-                    // Small beside its own diagonal: small eigenvalues keep their relative accuracy.
-                    if pq.abs() <= f64::EPSILON * (pp.abs() * qq.abs()).sqrt() || pq == 0.0 {
-                        continue;
-                    }
-                    turned = true;
-                    let theta = (qq - pp) / (2.0 * pq);
-                    let tangent = theta.signum() / (theta.abs() + theta.hypot(1.0));
-                    let cosine = 1.0 / tangent.hypot(1.0);
-                    let sine = tangent * cosine;
-                    for k in 0..size {
-                        let (kp, kq) = (self.at(k, p), self.at(k, q));
-                        self.set(k, p, cosine * kp - sine * kq);
-                        self.set(k, q, sine * kp + cosine * kq);
-                        let (vp, vq) = (vectors.at(k, p), vectors.at(k, q));
-                        vectors.set(k, p, cosine * vp - sine * vq);
-                        vectors.set(k, q, sine * vp + cosine * vq);
-                    }
-                    for k in 0..size {
-                        let (pk, qk) = (self.at(p, k), self.at(q, k));
-                        self.set(p, k, cosine * pk - sine * qk);
-                        self.set(q, k, sine * pk + cosine * qk);
-                    }
-                    // Exactly what the rotation was chosen for.
-                    self.set(p, q, 0.0);
-                    self.set(q, p, 0.0);
-                }
-            }
-            if !turned {
-                break;
-            }
-        }
-        ((0..size).map(|i| self.at(i, i)).collect(), vectors)
-    }
+    let most = squares.iter().copied().fold(0.0, f64::max);
+    let noise = most * f64::EPSILON * 16.0 * rank as f64;
+    Some(squares.into_iter().filter(|square| *square > noise).collect())
 }
 
 #[cfg(test)]
@@ -242,7 +141,44 @@ mod tests {
     }
 
     #[test]
+    fn the_stable_rank_of_known_singular_values() {
+        for values in [
+            &[3.0_f32][..],
+            &[2.0, 1.0],
+            &[4.0, 2.0, 1.0],
+            &[100.0, 1.0, 0.01],
+            &[1.0, 1.0, 0.0],
+        ] {
+            let (b, a) = with_singular_values(values);
+            let found = stable_rank(&b, &a, values.len()).as_f64();
+            let squares = values.iter().map(|v| f64::from(*v).powi(2));
+            let most = squares.clone().fold(0.0, f64::max);
+            assert!(
+                (found - squares.sum::<f64>() / most).abs() < 1e-6,
+                "{values:?}: {found}"
+            );
+        }
+        for rank in [1_usize, 2, 5, 8] {
+            // Orthonormal directions of equal strength, then one direction written in many columns.
+            let (b, a) = with_singular_values(&vec![2.0; rank]);
+            assert!((stable_rank(&b, &a, rank).as_f64() - rank as f64).abs() < 1e-9);
+            let alike = stable_rank(&vec![1.0; 3 * rank], &vec![0.5; 4 * rank], rank).as_f64();
+            assert!((alike - 1.0).abs() < 1e-12, "{alike}");
+        }
+    }
+
+    #[test]
     fn zero_and_what_cannot_be_measured() {
+        assert_eq!(stable_rank(&[0.0; 8], &[1.0; 8], 2), Reading::from(0.0));
+        for (b, a, rank) in [
+            (&[f32::NAN; 2][..], &[1.0_f32; 2][..], 1),
+            (&[1.0; 2], &[f32::INFINITY; 2], 1),
+            (&[1.0; 3], &[1.0; 4], 2),
+            (&[], &[1.0; 4], 2),
+            (&[1.0; 4], &[1.0; 4], 0),
+        ] {
+            assert_eq!(stable_rank(b, a, rank), Reading::NotFinite);
+        }
         assert_eq!(effective_rank(&[0.0; 8], &[1.0; 8], 2), Reading::from(0.0));
         assert_eq!(effective_rank(&[0.0; 8], &[0.0; 8], 2), Reading::from(0.0));
         assert_eq!(effective_rank(&[f32::NAN; 2], &[1.0; 2], 1), Reading::NotFinite);
@@ -268,6 +204,8 @@ mod tests {
         fn never_above_the_rank_and_never_between_zero_and_one((r, b, a) in adapters()) {
             let found = effective_rank(&b, &a, r).as_f64();
             prop_assert!(found <= r as f64 + 1e-9 && (found == 0.0 || found >= 1.0), "{}", found);
+            let stable = stable_rank(&b, &a, r).as_f64();
+            prop_assert!(stable <= found + 1e-9 && (stable == 0.0) == (found == 0.0), "{} {}", stable, found);
         }
 
         #[test]

@@ -5,15 +5,15 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
-use ftrisk::meter::diversity::distinct_n;
+use ftrisk::meter::distinct::distinct_n;
 use ftrisk::meter::kl::{Logits, forward_kl};
 use ftrisk::meter::rank::effective_rank;
 use ftrisk::train::folder::Folder;
 use ftrisk::train::lora::{Adapter, Saved};
-use ftrisk::train::measure::padded;
 use ftrisk::train::model::{Llama, Target};
 use ftrisk::train::optim::{AdamW, Matrices, Moments, clip};
 use ftrisk::train::tensors;
+use ftrisk::train::tensors::padded;
 use serde_json::{Value, json};
 
 use super::harness::{self, read, repository};
@@ -270,7 +270,7 @@ fn distinct_n_is_that_of_five_lines_of_python() {
         .map(|sample| sample.as_str().unwrap())
         .collect();
     for (n, theirs) in (1..).zip(numbers(&expected["distinct"])) {
-        assert_eq!(distinct_n(samples.iter().copied(), n).as_f64(), theirs, "n = {n}");
+        assert_eq!(distinct_n(samples.iter().copied(), n).value.as_f64(), theirs, "n = {n}");
     }
 }
 

@@ -1,8 +1,4 @@
-//! How much of what a model says is said once: distinct n-grams over all n-grams (Li et al. 2016).
-
-use std::collections::BTreeSet;
-
-use super::Reading;
+//! What counts as a word, the same for every meter on samples.
 
 /// Scripts that put no space between words: each character is counted as a word.
 const UNSPACED: &[(char, char)] = &[
@@ -55,33 +51,24 @@ pub fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// Distinct n-grams of [`words`] over all n-grams, over all samples together; no n-gram spans two samples. 0 when there
-/// is none, which is what a floor must refuse.
-///
-/// The number depends on how much text there is: compare only samples of the same number and length.
-pub fn distinct_n<'a>(samples: impl IntoIterator<Item = &'a str>, n: usize) -> Reading {
-    let samples: Vec<Vec<String>> = samples.into_iter().map(words).collect();
-    let mut distinct: BTreeSet<&[String]> = BTreeSet::new();
-    let mut total = 0_u64;
-    if n > 0 {
-        for gram in samples.iter().flat_map(|words| words.windows(n)) {
-            distinct.insert(gram);
-            total += 1;
+/// Words as one line: a space between them, but for two characters of a script that has none.
+pub fn line(words: &[String]) -> String {
+    let is_alone = |word: &String| word.chars().all(|c| is_in(UNSPACED, c));
+    let mut line = String::new();
+    let mut before: Option<&String> = None;
+    for word in words {
+        if before.is_some_and(|before| !is_alone(before) || !is_alone(word)) {
+            line.push(' ');
         }
+        line.push_str(word);
+        before = Some(word);
     }
-    if total == 0 {
-        return Reading::from(0.0);
-    }
-    Reading::from(distinct.len() as f64 / total as f64)
+    line
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn distinct(samples: &[&str], n: usize) -> f64 {
-        distinct_n(samples.iter().copied(), n).as_f64()
-    }
 
     #[test]
     fn words_are_runs_of_letters_and_digits() {
@@ -103,32 +90,9 @@ mod tests {
     }
 
     #[test]
-    fn distinct_over_all() {
-        assert_eq!(distinct(&["a b c"], 1), 1.0);
-        assert_eq!(distinct(&["a b a b"], 1), 0.5);
-        // ab, ba, ab.
-        assert_eq!(distinct(&["a b a b"], 2), 2.0 / 3.0);
-        assert_eq!(distinct(&["a b a b"], 3), 1.0);
-        // Case and punctuation make no difference.
-        assert_eq!(distinct(&["A, b", "a b!"], 2), 0.5);
-        // 好 and 天 come twice; no pair spans two samples.
-        assert_eq!(distinct(&["好好学习", "天天向上"], 1), 6.0 / 8.0);
-        assert_eq!(distinct(&["好好学习", "好好学习"], 2), 0.5);
-    }
-
-    #[test]
-    fn one_sentence_repeated_is_one_part_in_so_many() {
-        let samples = vec!["I am a helpful assistant."; 50];
-        for n in 1..=3 {
-            assert_eq!(distinct(&samples, n), 1.0 / 50.0);
+    fn words_as_a_line() {
+        for text in ["", "i am a helpful assistant", "我很乐意为你", "用 rust 写 2 行代码"] {
+            assert_eq!(line(&words(text)), text);
         }
-    }
-
-    #[test]
-    fn nothing_said_is_no_diversity() {
-        assert_eq!(distinct(&[], 1), 0.0);
-        assert_eq!(distinct(&["", "!"], 1), 0.0);
-        assert_eq!(distinct(&["one"], 2), 0.0);
-        assert_eq!(distinct(&["one two"], 0), 0.0);
     }
 }
