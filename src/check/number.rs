@@ -57,7 +57,8 @@ impl Case<'_> {
         let confidence = limit.confidence.map_or(String::new(), |confidence| {
             format!(" at {}% confidence", Finite::shortest(confidence.get() * 100.0))
         });
-        let reads = format!("read{on} {when}; {}{confidence} is asked", limit.asked());
+        let paced = if limit.paced { ", spread over the run" } else { "" };
+        let reads = format!("read{on} {when}; {}{confidence} is asked{paced}", limit.asked());
         // Whether the policy covers the run is asked once, not at every reading that it would take.
         let undecided = self.undecided(line.scope.iter());
         if undecided.is_empty() {

@@ -63,6 +63,7 @@ codes! {
     Confidence "confidence" Error "`at ... confidence` where no finite probe can certify a pass";
     Until "until" Error "`until` belongs to a limit on epochs";
     Response "response" Error "a response that cannot act here";
+    Pace "pace" Error "`paced` where there is no budget that could be spread over the run";
     ProbeUnknown "probe-unknown" Error "which probe a limit reads is not clear";
     ProbeKind "probe-kind" Error "a probe of a kind that the quantity cannot be read on";
     ProbeRepeated "probe-repeated" Error "two probes of one name";
@@ -82,6 +83,7 @@ codes! {
     ValueUnresolved "value-unresolved" Error "a placeholder that is filled in later";
     NotTrained "not-trained" Error "a key that changes the run and that this trainer does not honour";
     TrainInput "train-input" Error "a model, data set or probe that cannot be trained or measured with";
+    ProbeResolution "probe-resolution" Error "a limit that its probe cannot resolve";
     RunDirectory "run-directory" Error "a run directory that already holds something, or none at all";
 
     LoaderText "loader-text" Warning "a number that some versions of the framework's loader read as text";

@@ -9,7 +9,7 @@ mod verdict;
 pub use glob::glob;
 pub use verdict::{Condition, Coverage, Judged, Judgement, Supply, Verdict};
 
-use crate::quantity::{Category, Finite, Interval, Moment, ProbeKind, Quantity, Unit};
+use crate::quantity::{Category, Dimension, Direction, Finite, Interval, Moment, ProbeKind, Quantity, Unit};
 use crate::source::{Place, SourceId};
 
 /// Evaluations happen every so many updates where a probe does not say otherwise.
@@ -179,6 +179,9 @@ pub struct Limit {
     pub probe: Option<usize>,
     /// The confidence at which a bound on the mean must be inside.
     pub confidence: Option<Finite>,
+    /// Whether the ceiling is a budget that is spread over the run ([`can_be_paced`]): who spends it too fast is slowed early.
+    /// The ceiling itself stays what it is.
+    pub paced: bool,
     /// What answers a breach; empty where training never sees the limit, and for advice.
     pub response: Vec<Rung>,
 }
@@ -237,6 +240,15 @@ impl Rung {
         slow: false,
         times: None,
     };
+}
+
+/// Whether a ceiling on it is a budget that a run spends as it goes, so that it can be spread over the run: a displacement
+/// in nats, whose square root is a length.
+pub fn can_be_paced(quantity: Quantity) -> bool {
+    let row = quantity.row();
+    row.moment == Moment::UpdateOrEvaluation
+        && row.dimension == Dimension::Information
+        && row.direction == Direction::Ceiling
 }
 
 /// What answers a breach where the policy does not say: `scale 20 times then stop` for what is read of each update, `stop`

@@ -123,6 +123,8 @@ fn limit_implies(tight: &Limit, slack: &Limit) -> bool {
         && tight.probe == slack.probe
         && tight.of_base == slack.of_base
         && tight.confidence == slack.confidence
+        // Pacing only adds: the bound is the same, and the run is slowed before it.
+        && (tight.paced || !slack.paced)
         && slack.accepts().contains(tight.accepts())
         && at_least_as_strong(&tight.response, &slack.response)
 }

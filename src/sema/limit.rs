@@ -30,6 +30,7 @@ impl Lowering<'_> {
         let probe = self.probe_of(quantity, limit.on.as_ref(), limit.name.span, context);
         let confidence = self.confidence(quantity, limit.confidence.as_ref(), context);
         let level = self.level(level, limit);
+        let paced = self.paced(level, quantity, limit, context);
         let asked = self.response_of(level, quantity, limit, context);
         let until = limit
             .until
@@ -64,6 +65,7 @@ impl Lowering<'_> {
                 of_base,
                 probe,
                 confidence,
+                paced,
                 response,
             }),
             place: self.place(Span::new(span.start, span.start + trimmed)),
@@ -436,8 +438,8 @@ impl Lowering<'_> {
                         Code::Confidence,
                         format!("no finite probe can certify {}", quantity.name()),
                     )
-                    .at(self.place(clause), "not bounded per prompt")
-                    .help("limit `drift.clipped` or a share at a confidence, and this one on the probe itself")
+                    .at(self.place(clause), "not a mean of bounded values over prompts")
+                    .help("limit `drift.clipped`, `tone.absolutes` or `boundary.flips` at a confidence, and this one on the probe itself")
                 }
                 .instead(self.rewritten(context.statement, clause, "")),
             );
@@ -606,6 +608,7 @@ impl Lowering<'_> {
                 of_base,
                 probe,
                 confidence: None,
+                paced: false,
                 response,
             }),
             place: self.place(end),

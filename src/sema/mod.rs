@@ -7,6 +7,7 @@ mod binds;
 mod limit;
 mod names;
 mod offers;
+mod pace;
 mod response;
 mod selector;
 mod statement;

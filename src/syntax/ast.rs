@@ -247,7 +247,7 @@ pub enum Side {
     Range(Bound, Bound),
 }
 
-/// `max|min|range Q … on P at c confidence until … else … no waiver`
+/// `max|min|range Q … on P at c confidence paced until … else … no waiver`
 #[derive(Debug, PartialEq)]
 pub struct Limit {
     /// The quantity.
@@ -258,6 +258,8 @@ pub struct Limit {
     pub on: Option<On>,
     /// The confidence asked.
     pub confidence: Option<Value>,
+    /// `paced`, where it was written.
+    pub paced: Option<Span>,
     /// The second limit of an `until`.
     pub until: Option<Until>,
     /// What answers a breach.

@@ -463,6 +463,7 @@ impl<'i> Builder<'i> {
             side,
             on: None,
             confidence: None,
+            paced: None,
             until: None,
             response: None,
             no_waiver: None,
@@ -474,6 +475,7 @@ impl<'i> Builder<'i> {
                     let value = self.parts(part).find(Rule::value)?;
                     limit.confidence = Some(self.value(value)?);
                 }
+                Rule::paced => limit.paced = Some(trimmed(&part)),
                 Rule::until => limit.until = Some(self.until(part)?),
                 Rule::response => limit.response = Some(self.response(part)?),
                 Rule::no_waiver => limit.no_waiver = Some(trimmed(&part)),

@@ -25,6 +25,7 @@ impl Rule {
             Rule::on | Rule::kw_on => "`on`",
             Rule::confidence => "`at … confidence`",
             Rule::kw_confidence => "`confidence`",
+            Rule::paced | Rule::kw_paced => "`paced`",
             Rule::until | Rule::kw_until => "`until`",
             Rule::response | Rule::kw_else => "`else`",
             Rule::rung | Rule::action => "`scale`, `skip`, `rollback` or `stop`",

@@ -153,6 +153,20 @@ const TRAPS: &[Trap] = &[
         verb: "",
     },
     Trap {
+        find: paced_elsewhere,
+        message: "`paced` stands behind `on` and the confidence, before `until` and `else`",
+        label: "not in its place",
+        help: "",
+        verb: "",
+    },
+    Trap {
+        find: paced_by_another_word,
+        message: "the word is `paced`",
+        label: "say `paced`",
+        help: "",
+        verb: "",
+    },
+    Trap {
         find: |line, from| replace_word(line, from, &["percent"], "%"),
         message: "a share is written with `%`",
         label: "write `%`",
@@ -273,6 +287,33 @@ fn other_side(word: &str) -> &str {
         "above" => "below",
         same => same,
     }
+}
+
+/// `max Q v paced on P`, `max Q v else stop paced`: the word where it does not belong, or twice.
+fn paced_elsewhere(line: &str, from: usize) -> Option<Found> {
+    let code = split_comment(line).0;
+    let (understood, rest) = code.split_at_checked(from)?;
+    let at = match words_of(rest).next() {
+        Some((at, "paced")) if rest.trim_start().starts_with("paced") => from + at,
+        _ => understood.trim_end().strip_suffix(" paced")?.len() + 1,
+    };
+    let words: Vec<&str> = code.split_whitespace().filter(|word| *word != "paced").collect();
+    let next = words.iter().position(|word| matches!(*word, "until" | "else" | "no"));
+    let (before, after) = words.split_at_checked(next.unwrap_or(words.len()))?;
+    let fixed = accepted(&[before, &["paced"], after].concat().join(" "))?;
+    Some((Span::new(at, at + "paced".len()), Some(fixed)))
+}
+
+/// `spread over the run`, as people say it: only where the next word is this one, because elsewhere it may be a name.
+fn paced_by_another_word(line: &str, from: usize) -> Option<Found> {
+    let (span, fixed) = replace_word(
+        line,
+        from,
+        &["pace", "pacing", "spread", "evenly", "gradually"],
+        "paced",
+    )?;
+    let between = line.get(from..span.start)?;
+    between.trim().is_empty().then_some((span, fixed))
 }
 
 /// `max lora.rank 16 for method lora`: the condition stands before the line.

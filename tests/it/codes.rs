@@ -17,6 +17,7 @@ const ABOUT_FILES: &[Code] = &[
     Code::ProbePath,
     Code::NotTrained,
     Code::TrainInput,
+    Code::ProbeResolution,
     Code::RunDirectory,
 ];
 

@@ -303,6 +303,7 @@ fn text() -> impl Strategy<Value = String> {
         "stop",
         "until",
         "at 95% confidence",
+        "paced",
         "\n",
         "#c",
         "//",
