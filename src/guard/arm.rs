@@ -2,30 +2,24 @@
 
 use super::ladder::Ladder;
 use super::limit::Armed;
+use super::needs::cadence;
+use super::pace::Pace;
+use super::plan::has_meter;
 use crate::ir::{Action, Asks, Level, Limit, Policy, default_response};
-use crate::quantity::{Moment, ProbeKind, Quantity};
-
-/// Whether this version reads a quantity on a probe of this kind while training; `None` asks for a reading without a
-/// probe. The one list of what is measured.
-pub fn has_meter(quantity: Quantity, kind: Option<ProbeKind>) -> bool {
-    match quantity {
-        Quantity::DriftPerUpdate | Quantity::DriftTotal => kind == Some(ProbeKind::Text),
-        Quantity::DiversityDistinct1 | Quantity::DiversityDistinct2 | Quantity::DiversityDistinct3 => {
-            kind == Some(ProbeKind::Prompts)
-        }
-        Quantity::LoraEffectiveRank => kind.is_none(),
-        _ => false,
-    }
-}
+use crate::quantity::Moment;
 
 /// Whether this version can read what a limit asks for.
 fn is_read(limit: &Limit, policy: &Policy) -> bool {
-    let probe = limit.probe.map(|index| policy.probes.get(index));
-    let is_read = match probe {
+    match limit.probe.map(|index| policy.probes.get(index)) {
         None => has_meter(limit.quantity, None),
         Some(probe) => probe.is_some_and(|probe| has_meter(limit.quantity, Some(probe.kind))),
-    };
-    is_read && limit.confidence.is_none()
+    }
+}
+
+/// Whether a confidence can be asked of the limit: of a ceiling over a mean of bounded values. A compiled policy has no
+/// other.
+fn can_certify(limit: &Limit) -> bool {
+    limit.confidence.is_none() || (limit.quantity.row().bounded && limit.min.is_none())
 }
 
 /// Whether every rung can act where the quantity is read; a compiled policy has no other.
@@ -51,7 +45,7 @@ pub(super) fn limits(policy: &Policy, later: &[usize], strict: bool) -> Result<V
             continue;
         };
         let bounded = limit.min.is_some() || limit.max.is_some();
-        if !bounded || !is_read(limit, policy) || !can_act(limit) {
+        if !bounded || !is_read(limit, policy) || !can_certify(limit) || !can_act(limit) {
             refused.push(index);
             continue;
         }
@@ -67,6 +61,10 @@ pub(super) fn limits(policy: &Policy, later: &[usize], strict: bool) -> Result<V
             min: limit.min.as_ref().map(|bound| bound.value),
             max: limit.max.as_ref().map(|bound| bound.value),
             of_base: limit.of_base,
+            confidence: limit.confidence,
+            looks: 0,
+            pace: limit.paced.then(|| Pace::new(cadence(limit.probe, policy))),
+            history: Vec::new(),
             advice: line.level == Level::Advise && !strict,
             ladder,
             base: None,

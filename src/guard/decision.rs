@@ -16,7 +16,11 @@ pub struct Measured {
     /// Its standard error over prompts, where it has one. It decides nothing after the start.
     pub standard_error: Option<Finite>,
     /// Each prompt's value, in the order in which they were evaluated: the evidence of a limit at a confidence. Empty
-    /// where no limit asks for it.
+    /// where no limit asks for it ([`asks_prompts`](super::Guard::asks_prompts)).
+    ///
+    /// The order is random and the same at every evaluation of a run, so that the prompts are a sample wherever one stops.
+    /// The values may end early, where [`is_certain`](super::Guard::is_certain) says that they decide everything that is
+    /// asked of them; the reading is then the mean of these.
     pub prompts: Vec<Reading>,
 }
 
@@ -44,6 +48,11 @@ pub enum Cause {
     Missing,
     /// The bound is a share of the base's reading, which is 0 or was never taken: it bounds nothing.
     NoBase,
+    /// The limit is asked at a confidence, and these prompts do not certify that it holds.
+    Uncertain {
+        /// How many there are.
+        prompts: u64,
+    },
 }
 
 /// A limit that a reading broke.
@@ -100,6 +109,8 @@ pub struct Decision {
     pub action: Act,
     /// Whether the learning rate is halved from here on.
     pub slow: bool,
+    /// Halvings of the learning rate that pace asks for from here on, besides those of ladders.
+    pub paced: u32,
     /// Whether the state after the action becomes the kept one, which rollbacks and the end of the run go back to.
     pub keep: bool,
     /// Whether the run ends because too many proposals in a row were not committed whole.

@@ -4,9 +4,9 @@ use super::arm;
 use super::decision::{Act, Breach, Cause, Decision, Fit, Measured};
 use super::limit::Armed;
 use super::needs::{Need, When, needs};
+use super::pace::Pace;
 use super::search::{Next, Search};
 use crate::ir::{Action, DEFAULT_CADENCE, Policy};
-use crate::meter::Reading;
 use crate::quantity::Finite;
 
 /// So many proposals in a row without one committed whole end the run.
@@ -18,6 +18,8 @@ pub struct Guard {
     limits: Vec<Armed>,
     needs: Vec<Need>,
     halvings: u32,
+    /// Updates that the run plans; 0 where nobody said.
+    updates: u64,
     kept: u64,
     without_whole: u32,
     proposal: Option<Proposal>,
@@ -67,13 +69,14 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// The lines that this version has no meter for ([`has_meter`](super::has_meter)); confidence is not built.
+    /// The lines that this version has no meter for ([`has_meter`](super::has_meter)), or cannot certify.
     pub fn arm(policy: &Policy, later: &[usize], strict: bool) -> Result<Guard, Vec<usize>> {
         let limits = arm::limits(policy, later, strict)?;
         Ok(Guard {
             needs: needs(&limits, policy),
             limits,
             halvings: 0,
+            updates: 0,
             kept: 0,
             without_whole: 0,
             proposal: None,
@@ -90,39 +93,49 @@ impl Guard {
         &self.needs
     }
 
+    /// What a limit waits for.
+    fn need(&self, limit: &Armed) -> Option<&Need> {
+        let is_its = |need: &&Need| (need.quantity, need.probe) == (limit.quantity, limit.probe);
+        self.needs.iter().find(is_its)
+    }
+
     /// Whether a need is read at this update. `last` is whether the run would end with it.
     pub fn is_due(&self, need: &Need, update: u64, last: bool) -> bool {
-        let at_its_cadence = update.is_multiple_of(need.every.max(1));
-        let with_any_probe = || {
-            need.probe.is_none()
-                && self
-                    .needs
-                    .iter()
-                    .any(|other| other.probe.is_some() && update.is_multiple_of(other.every.max(1)))
-        };
-        last || need.moment == When::EveryUpdate || at_its_cadence || with_any_probe()
+        last || need.moment == When::EveryUpdate || self.is_evaluated(need, update)
+    }
+
+    /// Whether its probe is evaluated at this update, or for a need without one any probe; advice counts for advice alone.
+    fn is_evaluated(&self, need: &Need, update: u64) -> bool {
+        let at = |need: &Need| update.is_multiple_of(need.every.max(1));
+        let beside = |other: &&Need| other.probe.is_some() && (need.advice || !other.advice);
+        at(need) || need.probe.is_none() && self.needs.iter().filter(beside).any(at)
     }
 
     /// Whether every probe is evaluated at this update, so that the state can become the kept one: what `decide` is told
-    /// as `complete`. A probe that is read at every update is *evaluated* at its own cadence. `last` as in
-    /// [`is_due`](Guard::is_due).
+    /// as `complete`. A probe that is read at every update is *evaluated* at its own cadence; what only advice reads does
+    /// not matter. `last` as in [`is_due`](Guard::is_due).
     pub fn is_complete(&self, update: u64, last: bool) -> bool {
-        let evaluated = |need: &Need| {
-            let need = Need {
-                moment: When::Evaluation,
-                ..*need
-            };
-            self.is_due(&need, update, last)
-        };
-        if self.needs.is_empty() {
+        let mut enforced = self.needs.iter().filter(|need| !need.advice).peekable();
+        if enforced.peek().is_none() {
             return last || update.is_multiple_of(DEFAULT_CADENCE);
         }
-        self.needs.iter().all(evaluated)
+        last || enforced.all(|need| self.is_evaluated(need, update))
     }
 
-    /// The learning rate is the schedule's × 0.5 to this power.
+    /// Says how many updates the run plans, over which paced limits are spread. Unsaid, they are not slowed.
+    pub fn spread_over(&mut self, updates: u64) {
+        self.updates = updates;
+    }
+
+    /// The learning rate is the schedule's × 0.5 to this power: what ladders halved, which never comes back, and what the
+    /// slowest pace asks for, which may.
     pub fn halvings(&self) -> u32 {
-        self.halvings
+        self.halvings.saturating_add(self.paced())
+    }
+
+    fn paced(&self) -> u32 {
+        let paces = self.limits.iter().filter_map(|limit| limit.pace.as_ref());
+        paces.map(Pace::halvings).max().unwrap_or(0)
     }
 
     /// The update that the kept state stands at; 0 is the state before training.
@@ -144,15 +157,16 @@ impl Guard {
     pub fn begin(&mut self, readings: &[Measured]) -> Result<(), Vec<Breach>> {
         let mut breaches = Vec::new();
         for limit in self.limits.iter_mut().filter(|limit| !limit.is_per_update()) {
-            let reading = limit.reading(readings);
+            let measured = limit.measured(readings);
             if limit.of_base {
-                limit.base = reading.and_then(|reading| reading.value());
+                limit.base = measured.and_then(|measured| measured.reading.value());
             }
             // Before training nothing answers a breach: no rung is used.
-            let breach = limit.judge(0, reading).filter(|breach| !breach.advice);
+            let breach = limit.judge(0, measured).filter(|breach| !breach.advice);
             breaches.extend(breach.map(|breach| Breach { rung: None, ..breach }));
-            if let Some(reading) = reading {
-                limit.spend(0, reading);
+            limit.count_look();
+            if let Some(measured) = measured {
+                limit.spend(0, measured.reading);
             }
             limit.kept = limit.spent;
         }
@@ -185,7 +199,9 @@ impl Guard {
 
     /// The reading of the whole update.
     fn propose(&mut self, update: u64, readings: &[Measured]) -> Fit {
-        let breaches = self.broken(update, |limit| limit.is_per_update().then(|| limit.reading(readings)));
+        let breaches = self.broken(update, |_, limit| {
+            limit.is_per_update().then(|| limit.measured(readings))
+        });
         let (state, fit) = match strongest(&breaches) {
             None => (
                 State::Fixed {
@@ -232,7 +248,9 @@ impl Guard {
         mut best: Vec<Measured>,
         readings: &[Measured],
     ) -> Fit {
-        let broken = self.broken(update, |limit| limit.is_per_update().then(|| limit.reading(readings)));
+        let broken = self.broken(update, |_, limit| {
+            limit.is_per_update().then(|| limit.measured(readings))
+        });
         let fits = broken.iter().all(|broken| broken.breach.advice);
         if fits {
             best = readings.to_vec();
@@ -264,7 +282,8 @@ impl Guard {
     ///
     /// `complete` says that every probe was evaluated ([`is_complete`](Guard::is_complete)): then every armed limit must
     /// have its reading here, and the state may become the kept one. Per-update quantities are not judged again. Without
-    /// a finished step 1 every per-update limit lacks its reading.
+    /// a finished step 1 every per-update limit lacks its reading. A limit at a confidence is judged at the evaluations of
+    /// its probe alone; the base's, before update 0, is the first look.
     pub fn decide(&mut self, update: u64, readings: &[Measured], complete: bool) -> Decision {
         if self.proposal.as_ref().is_none_or(|proposal| proposal.update != update)
             && let Fit::Act(decision) = self.propose(update, &[])
@@ -280,15 +299,29 @@ impl Guard {
             Some(Proposal { breaches, .. }) => (breaches, None),
             None => (Vec::new(), None),
         };
-        let at_every_update = |limit: &Armed| {
-            self.needs.iter().any(|need| {
-                (need.quantity, need.probe) == (limit.quantity, limit.probe) && need.moment == When::EveryUpdate
+        let judged: Vec<bool> = self
+            .limits
+            .iter()
+            .map(|limit| {
+                let need = self.need(limit);
+                let is_read = limit.measured(readings).is_some();
+                let is_evaluated = need.is_some_and(|need| self.is_evaluated(need, update));
+                // An unchanged state was judged where it was reached: after a drop only evaluations are due.
+                let is_due = match &fixed {
+                    Some(_) => need.is_some_and(|need| self.is_due(need, update, false)),
+                    None => is_evaluated,
+                };
+                let must = is_due || complete && !limit.advice;
+                let is_judged = match limit.confidence {
+                    None => is_read || must,
+                    Some(_) => complete && !limit.advice || is_evaluated,
+                };
+                is_judged && !limit.is_per_update()
             })
-        };
-        let found = self.broken(update, |limit| {
-            let reading = limit.reading(readings);
-            let is_due = complete || (fixed.is_some() && at_every_update(limit));
-            (!limit.is_per_update() && (reading.is_some() || is_due)).then_some(reading)
+            .collect();
+        let found = self.broken(update, |index, limit| {
+            judged.get(index).filter(|is_judged| **is_judged)?;
+            Some(limit.measured(readings))
         });
         let action = match (strongest(&found), &fixed) {
             (None, Some((scale, _))) => Act::Commit { scale: *scale },
@@ -299,23 +332,36 @@ impl Guard {
         breaches.extend(found);
         if matches!(action, Act::Commit { .. } | Act::Skip) {
             let at_scale = fixed.map(|(_, readings)| readings).unwrap_or_default();
-            for limit in &mut self.limits {
+            for (limit, is_judged) in self.limits.iter_mut().zip(&judged) {
                 let of_its_step = if limit.is_per_update() { &at_scale } else { readings };
-                if let Some(reading) = limit.reading(of_its_step) {
-                    limit.spend(update, reading);
+                if let Some(measured) = limit.measured(of_its_step)
+                    && (*is_judged || limit.confidence.is_none())
+                {
+                    limit.spend(update, measured.reading);
+                    if complete {
+                        limit.remember(update, measured.reading);
+                    }
+                    let bound = limit.bound_now();
+                    if let (Some(pace), Some(reading), Some(bound)) = (&mut limit.pace, measured.reading.value(), bound)
+                    {
+                        pace.tell(reading, bound, update, self.updates);
+                    }
                 }
             }
+        }
+        for (limit, _) in self.limits.iter_mut().zip(&judged).filter(|(_, is_judged)| **is_judged) {
+            limit.count_look();
         }
         self.conclude(update, action, breaches, complete)
     }
 
     /// The breaches of the limits for which `reading` says that they are judged, and on what.
-    fn broken(&self, update: u64, reading: impl Fn(&Armed) -> Option<Option<Reading>>) -> Vec<Broken> {
+    fn broken<'a>(&self, update: u64, reading: impl Fn(usize, &Armed) -> Option<Option<&'a Measured>>) -> Vec<Broken> {
         self.limits
             .iter()
             .enumerate()
             .filter_map(|(index, limit)| {
-                let breach = limit.judge(update, reading(limit)?)?;
+                let breach = limit.judge(update, reading(index, limit)?)?;
                 Some(Broken { limit: index, breach })
             })
             .collect()
@@ -355,11 +401,13 @@ impl Guard {
                 limit.kept = limit.spent;
             } else if !stays {
                 limit.spent = limit.kept;
+                limit.history.retain(|(earlier, _)| *earlier <= self.kept);
             }
         }
         Decision {
             action,
             slow,
+            paced: self.paced(),
             keep,
             stalled,
             breaches: breaches.into_iter().map(|broken| broken.breach).collect(),

@@ -50,6 +50,9 @@ pub struct Start {
     pub threads: u64,
     /// Features of the processor that change how numbers are computed.
     pub cpu: Vec<String>,
+    /// Updates that the run plans, over which paced limits are spread.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub updates: u64,
     /// Whether advice was enforced.
     pub strict: bool,
     /// The policy's lines, counted from 0, that the judgement left to readings: what the guard is armed with.
@@ -84,6 +87,12 @@ pub struct Update {
     pub readings: Vec<Reading>,
     /// Whether every probe was evaluated, so that the state could become the kept one.
     pub complete: bool,
+    /// How far the run has walked on each probe that was read, and how far it stands from the base. It decides nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<Path>,
+    /// The sample that moves the model most, where nothing of the batch's update was committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspect: Option<Suspect>,
     /// What the guard decided.
     pub decision: Decision,
 }
@@ -98,6 +107,31 @@ pub struct Try {
     pub readings: Vec<Reading>,
 }
 
+/// Two lengths on a probe, in √nats.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Path {
+    /// The probe's name.
+    pub probe: String,
+    /// The sum of the root-JS distances between the states that were read; nothing gives it back.
+    pub path: Number,
+    /// The root-JS distance from the base; never longer than the path.
+    pub displacement: Number,
+}
+
+/// A sample of a refused batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Suspect {
+    /// The file that it stands in.
+    pub file: String,
+    /// Its row there, counted from 1.
+    pub row: u64,
+    /// What the limit that refused the batch reads of an update made of it alone.
+    pub alone: Number,
+    /// What it reads of an update made of the other samples; left out where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others: Option<Number>,
+}
+
 /// A reading.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
@@ -108,6 +142,12 @@ pub struct Reading {
     pub probe: Option<String>,
     /// The number in the quantity's own measure, or "not finite".
     pub value: Number,
+    /// Its standard error over prompts; left out where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Number>,
+    /// The value of each prompt, in the order in which they were evaluated; left out where no limit asks for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompts: Vec<Number>,
 }
 
 /// What the guard decided.
@@ -118,6 +158,9 @@ pub struct Decision {
     pub action: Action,
     /// Whether the learning rate is halved from here on.
     pub slow: bool,
+    /// Halvings that pace asks for from here on; left out where it asks for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub paced: u64,
     /// Whether the state became the kept one.
     pub keep: bool,
     /// Whether the run ended because too many proposals in a row were not committed whole.
@@ -188,6 +231,8 @@ pub enum Cause {
     Missing,
     /// There is no base reading to take a share of.
     NoBase,
+    /// The prompts do not certify that the limit holds at its confidence.
+    Uncertain,
 }
 
 /// A use of a rung.
@@ -241,10 +286,17 @@ pub enum Why {
     Stopped,
     /// It was outside before update 0, so it did not start.
     NotStarted,
+    /// A probe cannot resolve a limit, so it did not start.
+    Unresolved,
     /// An update was made of something else than numbers, and no limit was there to stop it.
     NotFinite,
     /// Somebody interrupted it.
     Interrupted,
+}
+
+/// For fields that are left out where they say nothing.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Why {
@@ -254,6 +306,7 @@ impl Why {
             Why::Finished => "finished",
             Why::Stopped => "stopped",
             Why::NotStarted => "not started",
+            Why::Unresolved => "refused",
             Why::NotFinite => "ended by an update that is not finite",
             Why::Interrupted => "interrupted",
         }
@@ -267,6 +320,8 @@ impl Reading {
             quantity: measured.quantity.name().to_owned(),
             probe: probe_name(measured.probe, policy),
             value: Number(measured.reading),
+            error: measured.standard_error.map(|error| Number(error.into())),
+            prompts: measured.prompts.iter().copied().map(Number).collect(),
         }
     }
 
@@ -284,7 +339,11 @@ impl Reading {
                     .ok_or_else(|| format!("the policy has no probe `{name}`"))?,
             ),
         };
-        Ok(guard::Measured::new(quantity, probe, self.reading()))
+        Ok(guard::Measured {
+            standard_error: self.error.and_then(|error| error.0.value()),
+            prompts: self.prompts.iter().map(|prompt| prompt.0).collect(),
+            ..guard::Measured::new(quantity, probe, self.reading())
+        })
     }
 
     /// The result.
@@ -315,6 +374,7 @@ impl Decision {
                 guard::Act::Stop { to } => Action::Stop { to },
             },
             slow: decision.slow,
+            paced: decision.paced.into(),
             keep: decision.keep,
             stalled: decision.stalled,
             breaches: decision
@@ -341,6 +401,7 @@ impl Breach {
                 guard::Cause::NotFinite => Cause::NotFinite,
                 guard::Cause::Missing => Cause::Missing,
                 guard::Cause::NoBase => Cause::NoBase,
+                guard::Cause::Uncertain { .. } => Cause::Uncertain,
             },
             rung: breach.rung.map(|(rung, number)| Rung {
                 action: match rung.action {

@@ -49,6 +49,17 @@ pub fn replay(policy: &Policy, later: &[usize], strict: bool, entries: &[Entry])
             "the policy's lines {lines:?} cannot be guarded by this version"
         ))
     })?;
+    replay_with(guard, policy, later, strict, entries)
+}
+
+/// The same with a guard that is armed already.
+pub(super) fn replay_with(
+    guard: Guard,
+    policy: &Policy,
+    later: &[usize],
+    strict: bool,
+    entries: &[Entry],
+) -> Result<(), Difference> {
     let mut run = Run {
         policy,
         guard,
@@ -87,7 +98,10 @@ impl Run<'_> {
                 start.later, start.strict
             )
             .into()),
-            Entry::Start(_) => Ok(()),
+            Entry::Start(start) => {
+                self.guard.spread_over(start.updates);
+                Ok(())
+            }
             Entry::Base(base) => {
                 let readings = self.measured(&base.readings)?;
                 self.began = self.guard.begin(&readings).is_ok();
@@ -163,6 +177,7 @@ impl Run<'_> {
             (false, _) => (Why::NotStarted, None),
             (true, Some(to)) => (Why::Stopped, Some(to)),
             // Which of the two it was is not the guard's to know.
+            (true, None) if end.why == Why::Unresolved && self.last == 0 => (end.why, None),
             (true, None) if matches!(end.why, Why::Interrupted | Why::NotFinite) => (end.why, Some(self.guard.kept())),
             (true, None) => (Why::Finished, Some(self.guard.kept())),
         };

@@ -60,6 +60,7 @@ fn start(policy: &Policy) -> Entry {
         threads: 2,
         cpu: vec!["avx2".to_owned(), "fma".to_owned()],
         strict: false,
+        updates: 0,
         later: later(policy),
     }))
 }
@@ -115,6 +116,8 @@ fn journal(policy: &Policy, run: &[Proposal]) -> Vec<Entry> {
             tries,
             readings: written(&readings),
             complete,
+            path: Vec::new(),
+            suspect: None,
             decision: decision.clone(),
         })));
         match decision.action {
@@ -307,6 +310,92 @@ fn an_end_that_does_not_follow_is_a_difference() {
     );
 }
 
+/// A run under a limit at a confidence: the base, a pass, and two prompts too few.
+fn certified() -> (Policy, Guard, Vec<Entry>) {
+    let mut sources = Sources::default();
+    let text = "policy \"p\"\nprobe text general \"g.jsonl\" every 5 updates\nmax drift.clipped 2% at 95% confidence\n";
+    let policy = compile(sources.add("p.riskpolicy", text), &sources).policy.unwrap();
+    let armed = Guard::arm(&policy, &later(&policy), false).unwrap();
+    let clipped = |prompts: usize, value: f64| Measured {
+        standard_error: Finite::new(0.25),
+        prompts: vec![value.into(); prompts],
+        ..measured(Quantity::DriftClipped, Some(0), value)
+    };
+    let (base, pass, few) = (clipped(19, 0.0), clipped(24, 0.0), clipped(2, 0.0));
+    let mut guard = armed.clone();
+    guard.begin(std::slice::from_ref(&base)).unwrap();
+    let mut entries = vec![start(&policy)];
+    entries.push(Entry::Base(Base {
+        readings: vec![Reading::of(&base, &policy)],
+    }));
+    for (update, measured) in [(5, pass), (10, few)] {
+        for update in update - 4..=update {
+            let readings = if update % 5 == 0 {
+                std::slice::from_ref(&measured)
+            } else {
+                &[]
+            };
+            let complete = guard.is_complete(update, false);
+            let decision = guard.decide(update, readings, complete);
+            entries.push(Entry::Update(Box::new(Update {
+                update,
+                epoch: Finite::ZERO,
+                rate: Finite::ONE,
+                loss: Number(1.0.into()),
+                tokens: 1,
+                tries: Vec::new(),
+                readings: readings.iter().map(|measured| Reading::of(measured, &policy)).collect(),
+                complete,
+                path: Vec::new(),
+                suspect: None,
+                decision: Decision::of(&decision, &policy),
+            })));
+        }
+    }
+    entries.push(Entry::End(End {
+        why: Why::Stopped,
+        update: 10,
+        saved_from: Some(5),
+    }));
+    (policy, armed, entries)
+}
+
+#[test]
+fn prompts_are_written_and_replay_to_the_same_certificates() {
+    let (policy, armed, entries) = certified();
+    let text = lines(&entries).concat();
+    let read = read(text.as_bytes()).unwrap();
+    assert_eq!(read.entries, entries);
+    assert!(
+        text.contains(r#""value":0.0,"error":0.25,"prompts":[0.0,0.0]}"#),
+        "{text}"
+    );
+    assert!(text.contains(r#""cause":"uncertain""#));
+    let replay = |entries: &[Entry]| replay::replay_with(armed.clone(), &policy, &later(&policy), false, entries);
+    assert_eq!(replay(&read.entries), Ok(()));
+    // A prompt fewer at the base, and the run would not have started; two more at the end, and it would have gone on.
+    let mut fewer = entries.clone();
+    if let Entry::Base(base) = &mut fewer[1] {
+        base.readings[0].prompts.pop();
+    }
+    assert_eq!(replay(&fewer).unwrap_err().entry, 3);
+    let mut more = entries;
+    if let Entry::Update(update) = &mut more[11] {
+        update.readings[0].prompts = vec![Number(0.0.into()); 28];
+    }
+    assert_eq!(replay(&more).unwrap_err().entry, 12);
+}
+
+#[test]
+fn a_reading_without_error_and_prompts_reads_back() {
+    let old = r#"{"quantity":"drift.total","probe":"general","value":0.5}"#;
+    let reading: Reading = serde_json::from_str(old).unwrap();
+    assert_eq!((reading.error, reading.prompts.len()), (None, 0));
+    assert_eq!(serde_json::to_string(&reading).unwrap(), old);
+    let measured = reading.measured(&policy()).unwrap();
+    assert_eq!((measured.standard_error, measured.prompts.len()), (None, 0));
+}
+
 proptest! {
     #[test]
     fn what_is_read_is_what_was_written_and_replays(run in runs()) {
@@ -325,6 +414,8 @@ proptest! {
             quantity: "drift.total".to_owned(),
             probe: None,
             value: Number(reading),
+            error: Some(Number(reading)),
+            prompts: vec![Number(reading); 2],
         }] });
         let policy = policy();
         let text = lines(&[start(&policy), entry.clone()]).concat();

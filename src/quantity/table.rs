@@ -3,7 +3,7 @@
 //! The reference page, completion, `explain` and every type check come from here; no other file says what a quantity is.
 
 use super::unit::Dimension;
-use super::{Domain, Interval};
+use super::{Domain, Finite, Interval};
 
 /// Which of the four levers of risk a quantity belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,10 +129,15 @@ pub struct Row {
     pub probes: &'static [ProbeKind],
     /// Whether `of base` means something.
     pub base: bool,
-    /// Whether it is bounded per prompt, so that `at … confidence` can be certified.
+    /// Whether it is a mean over prompts of values in [0, [`top`](Quantity::top)], so that `at … confidence` can be
+    /// certified.
     pub bounded: bool,
+    /// Whether it is a share of the probe's rows, so that n of them read in steps of 1/n.
+    pub counted: bool,
     /// Whether this version derives it (config and launch quantities only; meters are built with the training engine).
     pub derived: bool,
+    /// What the standard error of a reading is; of quantities that are known before training there is none.
+    pub error: &'static str,
     /// Names that frameworks and people give it, for suggestions.
     pub also: &'static [&'static str],
     /// What it is, in a sentence or two: formula and estimator.
@@ -170,6 +175,11 @@ impl Quantity {
         self.row().name
     }
 
+    /// The largest value that it can have, where there is one.
+    pub fn top(self) -> Option<Finite> {
+        Finite::new(self.row().domain.interval.hi())
+    }
+
     /// The quantity of that exact name.
     pub fn named(name: &str) -> Option<Quantity> {
         QUANTITIES.iter().copied().find(|q| q.name() == name)
@@ -186,7 +196,9 @@ const ROW_DEFAULTS: Row = Row {
     probes: &[],
     base: false,
     bounded: false,
+    counted: false,
     derived: false,
+    error: "",
     also: &[],
     meaning: "",
     source: "",
@@ -194,6 +206,9 @@ const ROW_DEFAULTS: Row = Row {
 
 const NON_NEGATIVE: Domain = Domain::reals(0.0, f64::INFINITY);
 const RATIO: Domain = Domain::RATIO;
+/// What drift is clipped at, per prompt. A lower top lets fewer prompts certify a small mean; beyond this one the drift of
+/// a prompt is far over any sensible budget, and how far adds nothing.
+const CLIPPED: Domain = Domain::reals(0.0, 0.1);
 const SIGNED: Domain = Domain {
     interval: Interval::ALL,
     integer: false,
@@ -320,121 +335,145 @@ quantities! {
     }
     DriftPerUpdate "drift.per_update" {
         lever: Step, moment: Moment::Update, dimension: Information, probes: DRIFT, also: &["kl_per_step", "kl_per_update"],
+        error: "over prompts: the standard deviation of their values over the root of their number",
         meaning: "Forward KL between the next-token distributions before and after this update, on the probe, in nats per token. A spike guard: per-update KLs do not add up to the total.",
         source: "KL(p_before || p_after), exact over the vocabulary; mean over positions, then over prompts",
     }
     DriftTotal "drift.total" {
         moment: Moment::UpdateOrEvaluation, dimension: Information, probes: DRIFT, also: &["kl", "kl_to_base", "drift"],
+        error: "over prompts: the standard deviation of their values over the root of their number",
         meaning: "Forward KL from the base to now, on the probe, in nats per token: the displacement, which rollback or shrinking refunds.",
         source: "KL(p_base || p_now), exact over the vocabulary; mean over positions, then over prompts",
     }
     DriftTail "drift.tail" {
         moment: Moment::UpdateOrEvaluation, dimension: Information, probes: DRIFT,
+        error: "none: a quantile near the end of a small sample has no usable one",
         meaning: "The 0.99 quantile over prompts (nearest rank) of the forward KL from the base to now.",
         source: "nearest-rank quantile of the per-prompt KL",
     }
     DriftClipped "drift.clipped" {
-        moment: Moment::UpdateOrEvaluation, dimension: Ratio, domain: RATIO, probes: DRIFT, bounded: true,
-        meaning: "Jensen-Shannon divergence over ln 2 per prompt, clipped: the part of drift that a finite probe can certify.",
-        source: "JS(p_base, p_now) / ln 2",
+        moment: Moment::UpdateOrEvaluation, dimension: Ratio, domain: CLIPPED, probes: DRIFT, bounded: true,
+        error: "over prompts: the standard deviation of their values over the root of their number",
+        meaning: "Jensen-Shannon divergence over ln 2, clipped at 10% for each prompt, so never above 10%: the part of drift that a finite probe can certify.",
+        source: "min(JS(p_base, p_now) / ln 2, 0.1); mean over positions before the clip, over prompts after it",
     }
     DriftSpread "drift.spread" {
         lever: Reach, dimension: Information, probes: DRIFT,
+        error: "over prompts, by the delete-one jackknife (Efron 1982)",
         meaning: "How widely drift varies over prompts: the standard deviation of the per-prompt KL.",
         source: "standard deviation over prompts",
     }
     MovementRelative "movement.relative" {
         lever: Step, moment: Moment::Update, dimension: Ratio, also: &["update_ratio"],
+        error: "none: it is of the weights, not of a sample",
         meaning: "Norm of this one update over the norm of the weights, over all trained matrices; under LoRA the change of the product counts.",
         source: "||dW||_F / ||W||_F",
     }
     LoraEffectiveRank "lora.effective_rank" {
         lever: Reach, also: &["effective_rank", "erank"],
+        error: "none: it is of the weights, not of a sample",
         meaning: "Effective rank of the product BA, the largest over the adapted matrices; never above the nominal rank.",
         source: "Roy and Vetterli 2007: exp of the entropy of the normalised singular values",
     }
     LoraStableRank "lora.stable_rank" {
         lever: Reach, also: &["stable_rank"],
+        error: "none: it is of the weights, not of a sample",
         meaning: "Squared Frobenius norm over squared spectral norm of the product BA, the largest over the adapted matrices; never above the nominal rank.",
         source: "||BA||_F^2 / ||BA||_2^2",
     }
     DiversityDistinct1 "diversity.distinct_1" {
         lever: Commitment, direction: Floor, dimension: Ratio, domain: RATIO, probes: PROMPTS, base: true, also: &["distinct_1"],
+        error: "over prompts, by the delete-one jackknife (Efron 1982)",
         meaning: "Distinct words over all words of samples drawn from fixed prompts, number and length fixed; characters where a script has no words.",
         source: "Li et al. 2016, distinct-1",
     }
     DiversityDistinct2 "diversity.distinct_2" {
         lever: Commitment, direction: Floor, dimension: Ratio, domain: RATIO, probes: PROMPTS, base: true, also: &["distinct_2"],
+        error: "over prompts, by the delete-one jackknife (Efron 1982)",
         meaning: "Distinct word pairs over all word pairs of samples drawn from fixed prompts, number and length fixed.",
         source: "Li et al. 2016, distinct-2",
     }
     DiversityDistinct3 "diversity.distinct_3" {
         lever: Commitment, direction: Floor, dimension: Ratio, domain: RATIO, probes: PROMPTS, base: true, also: &["distinct_3"],
+        error: "over prompts, by the delete-one jackknife (Efron 1982)",
         meaning: "Distinct word triples over all word triples of samples drawn from fixed prompts, number and length fixed.",
         source: "Li et al. 2016, distinct-n",
     }
     DiversitySelfBleu "diversity.self_bleu" {
         lever: Commitment, dimension: Ratio, domain: RATIO, probes: PROMPTS, base: true, also: &["self_bleu"],
+        error: "over prompts, by the delete-one jackknife (Efron 1982)",
         meaning: "Mean BLEU of each sample against the others: higher is less diverse.",
         source: "Zhu et al. 2018, self-BLEU",
     }
     DiversityEntropy "diversity.entropy" {
         lever: Commitment, direction: Floor, dimension: Information, probes: PROMPTS, base: true,
+        error: "over prompts: the standard deviation of their values over the root of their number",
         meaning: "Entropy of the next-token distribution along the samples, in nats per token.",
         source: "mean over positions of H(p)",
     }
     DiversityCompression "diversity.compression" {
         lever: Commitment, probes: PROMPTS, base: true, also: &["compression_ratio"],
+        error: "over prompts, by the delete-one jackknife (Efron 1982)",
         meaning: "Bytes of the samples over their compressed bytes: higher is more repetitive.",
         source: "Shaib et al. 2024, compression ratio",
     }
     TemplateShare "template.share" {
-        lever: Commitment, dimension: Ratio, domain: RATIO, probes: PROMPTS, bounded: true,
-        meaning: "Share of samples that open with, or repeat, the same phrasing.",
+        lever: Commitment, dimension: Ratio, domain: RATIO, probes: PROMPTS, counted: true,
+        error: "over prompts, by the delete-one jackknife (Efron 1982)",
+        meaning: "Share of samples that open with, or repeat, the same phrasing. Which phrasing is found by looking at the samples, so this is no mean over prompts and no confidence can be asked of it.",
         source: "largest group of samples with one opening",
     }
     ToneAbsolutes "tone.absolutes" {
         lever: Step, dimension: Ratio, domain: RATIO, probes: PROMPTS, base: true, bounded: true,
+        error: "over prompts: the standard deviation of their values over the root of their number",
         meaning: "Share of absolute or extreme words in samples, by a lexicon that a `words` probe may replace.",
         source: "lexicon count over words",
     }
     ConfidenceTop1 "confidence.top1" {
         lever: Step, dimension: Ratio, domain: RATIO, probes: TEXT, base: true,
+        error: "over prompts: the standard deviation of their values over the root of their number",
         meaning: "Mean probability of the most likely next token on given text.",
         source: "mean over positions of max p",
     }
     ConfidenceEntropy "confidence.entropy" {
         lever: Step, direction: Floor, dimension: Information, probes: TEXT, base: true,
+        error: "over prompts: the standard deviation of their values over the root of their number",
         meaning: "Mean entropy of the next-token distribution on given text, in nats per token.",
         source: "mean over positions of H(p)",
     }
     ConfidenceEce "confidence.ece" {
         lever: Step, dimension: Ratio, domain: RATIO, probes: TEXT, base: true, also: &["ece"],
+        error: "over prompts, by the delete-one jackknife (Efron 1982)",
         meaning: "Expected calibration error of the next token on given text, less what a perfectly calibrated model would show.",
         source: "15 equal-width bins, minus the simulated null",
     }
     BoundaryFlips "boundary.flips" {
-        lever: Step, dimension: Ratio, domain: RATIO, probes: PAIRS, bounded: true,
+        lever: Step, dimension: Ratio, domain: RATIO, probes: PAIRS, bounded: true, counted: true,
+        error: "over prompts: the standard deviation of their values over the root of their number",
         meaning: "Share of paired items whose preferred answer differs from the base's.",
         source: "sign of the log-probability margin, now against base",
     }
     BatchNoiseScale "batch.noise_scale" {
         lever: Averaging, direction: Both,
+        error: "none: of one batch it cannot be told",
         meaning: "Gradient noise scale in samples: the batch size at which noise and signal of the gradient are equal.",
         source: "McCandlish et al. 2018, simple noise scale",
     }
     BatchTopShare "batch.top_share" {
         lever: Averaging, dimension: Ratio, domain: RATIO,
+        error: "none: of one batch it cannot be told",
         meaning: "Largest share of one sample in the update.",
         source: "per-sample contribution over the sum, Adam-preconditioned",
     }
     BiasAmplification "bias.amplification" {
         lever: Averaging, dimension: Ratio,
+        error: "none: of one batch it cannot be told",
         meaning: "A data group's share of the update over its share of the data, the largest over groups.",
         source: "share of update / share of data",
     }
     MemorisationGap "memorisation.gap" {
         lever: Commitment, direction: Both, dimension: Information, domain: SIGNED, probes: TEXT, also: &["generalization_gap"],
+        error: "over rows: the root of the sum of the squared errors of both means",
         meaning: "Held-out loss minus training loss, in nats per token; it can be negative.",
         source: "held-out minus training cross-entropy",
     }
@@ -450,15 +489,41 @@ mod tests {
             let row = quantity.row();
             assert!(!row.meaning.is_empty() && row.meaning.ends_with('.'), "{}", row.name);
             assert!(!row.source.is_empty(), "{}", row.name);
+            assert_eq!(row.error.is_empty(), row.moment.is_before_training(), "{}", row.name);
             assert!(row.also.iter().all(|name| *name != row.name), "{}", row.name);
             assert_eq!(Quantity::named(row.name), Some(*quantity));
             if row.derived {
                 assert!(row.moment.is_before_training(), "{}", row.name);
             }
             if row.bounded {
-                assert_eq!(row.domain, RATIO, "{} is bounded, so it is a share", row.name);
+                let top = quantity.top().unwrap();
+                assert!(
+                    RATIO.interval.contains(row.domain.interval),
+                    "{} is bounded, so it is a share",
+                    row.name
+                );
+                assert!(row.domain.interval.lo() == 0.0 && top > Finite::ZERO, "{}", row.name);
+                assert_eq!(
+                    row.direction,
+                    Direction::Ceiling,
+                    "only ceilings are certified: {}",
+                    row.name
+                );
+                assert_ne!(row.moment, Moment::Update, "{} is judged at evaluations", row.name);
+                assert!(!row.probes.is_empty(), "{}", row.name);
             }
         }
+    }
+
+    #[test]
+    fn what_is_bounded_has_a_top() {
+        let bounded = QUANTITIES.iter().filter(|quantity| quantity.row().bounded);
+        let tops: Vec<(&str, f64)> = bounded.map(|q| (q.name(), q.top().unwrap().get())).collect();
+        assert_eq!(
+            tops,
+            [("drift.clipped", 0.1), ("tone.absolutes", 1.0), ("boundary.flips", 1.0)]
+        );
+        assert_eq!(Quantity::DriftTotal.top(), None);
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use crate::adapt::honoured;
 use crate::diag::{CODES, Code, closest};
-use crate::guard::has_meter;
-use crate::quantity::{CATEGORIES, Category, CategoryKind, Dimension, Direction, QUANTITIES, Quantity, Row};
+use crate::guard::{costs, has_meter};
+use crate::ir::can_be_paced;
+use crate::quantity::{CATEGORIES, Category, CategoryKind, Dimension, Direction, ProbeKind, QUANTITIES, Quantity, Row};
 
 /// The page about a code, a quantity or a fact.
 pub fn page(name: &str) -> Option<String> {
@@ -144,8 +145,22 @@ fn quantity_entry(quantity: Quantity, heading: &str) -> String {
     if row.bounded {
         item(
             "`at … confidence`",
-            "can be certified, because it is bounded per prompt",
+            "can be certified, because it is a mean over prompts of bounded values",
         );
+    }
+    if can_be_paced(quantity) {
+        item("`paced`", "a budget that can be spread over the run");
+    }
+    if !row.moment.is_before_training() {
+        let kinds: Vec<Option<ProbeKind>> = match row.probes {
+            [] => vec![None],
+            kinds => kinds.iter().copied().map(Some).collect(),
+        };
+        for kind in kinds {
+            let on = kind.map_or_else(String::new, |kind| format!(" on a probe of kind {}", kind.word()));
+            item(&format!("cost of a reading{on}"), &costs(quantity, kind).join("; "));
+        }
+        item("standard error", row.error);
     }
     item("source", row.source);
     item("this version", &status(quantity));

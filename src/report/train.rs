@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::json::JSON_VERSION;
 use crate::diag::{Code, Diagnostic};
-use crate::guard::{Act, Armed, Breach, Cause, Decision, Guard};
+use crate::guard::{Act, Armed, Breach, Cause, Decision, Guard, Unresolvable};
 use crate::ir::{Action, Asks, Limit, Policy};
+use crate::ledger::Why;
 use crate::meter::Reading;
 use crate::quantity::{Finite, Unit};
 
@@ -40,14 +41,25 @@ pub fn breach(
         0 => "before the first update".to_owned(),
         update => format!("at update {update}"),
     };
-    let is = match breach.cause {
-        Cause::Outside => format!("is {}", shown(asked, breach.reading, Some(breach.bound))),
-        Cause::NotFinite => "is not finite".to_owned(),
-        Cause::Missing => "was not read".to_owned(),
-        Cause::NoBase => "has no reading of the base to take a share of".to_owned(),
+    let asks = asked.map_or_else(String::new, |limit| format!("; {} is asked", wanted(limit)));
+    let is = |is: &str| format!("{name} {is} {when}{asks}");
+    let message = match breach.cause {
+        Cause::Outside => is(&format!("is {}", shown(asked, breach.reading, Some(breach.bound)))),
+        Cause::NotFinite => is("is not finite"),
+        Cause::Missing => is("was not read"),
+        Cause::NoBase => is("has no reading of the base to take a share of"),
+        Cause::Uncertain { prompts } => {
+            let wanted = asked.map_or_else(|| "inside".to_owned(), wanted);
+            format!("{prompts} prompts do not settle {when} that {name} is {wanted}")
+        }
     };
-    let asks = asked.map_or_else(String::new, |limit| format!("; {} is asked", limit.asked()));
-    let mut diagnostic = Diagnostic::new(Code::Over, format!("{name} {is} {when}{asks}")).about(name);
+    let mut diagnostic = Diagnostic::new(Code::Over, message).about(name);
+    if matches!(breach.cause, Cause::Uncertain { .. }) {
+        diagnostic = diagnostic.note(format!(
+            "the mean of these prompts is {}",
+            shown(asked, breach.reading, None)
+        ));
+    }
     if breach.advice {
         diagnostic = diagnostic.weighing(crate::diag::Severity::Advice);
     }
@@ -217,6 +229,14 @@ fn answer(breach: &Breach, decision: Option<&Decision>) -> String {
     said
 }
 
+/// What a limit asks, in words: `at most 2% with 95% confidence`.
+fn wanted(limit: &Limit) -> String {
+    let confidence = limit.confidence.map_or_else(String::new, |confidence| {
+        format!(" with {}% confidence", Finite::shortest(confidence.get() * 100.0))
+    });
+    format!("{}{confidence}", limit.asked())
+}
+
 /// One row of the table of budgets.
 #[derive(Debug, Clone, Serialize)]
 pub struct Budget {
@@ -255,7 +275,7 @@ pub fn budgets(guard: &Guard, policy: &Policy) -> Vec<Budget> {
             Budget {
                 quantity: armed.quantity.name(),
                 probe: probe.map(|probe| probe.name.clone()),
-                limit: limit.map_or_else(String::new, Limit::asked),
+                limit: limit.map_or_else(String::new, wanted),
                 advice: armed.advice,
                 saved: armed.spent.map(|spent| reading(spent.last)),
                 worst: armed.spent.map(|spent| reading(spent.worst)),
@@ -317,6 +337,28 @@ pub fn budget_table(budgets: &[Budget]) -> String {
     out
 }
 
+/// How far a run walked on a probe, and how far from the base what is saved stands: in root-JS, whose lengths add up.
+#[derive(Debug, Clone, Serialize)]
+pub struct Walked {
+    /// The probe.
+    pub probe: String,
+    /// The path in √nats; nothing gives it back.
+    pub path: f64,
+    /// The distance from the base in √nats; never longer than the path.
+    pub displacement: f64,
+}
+
+/// One line for each probe that drift was read on.
+pub fn walked(walked: &[Walked]) -> String {
+    let line = |walked: &Walked| {
+        format!(
+            "walked on {}: {:.3} √nats, and {:.3} from the base\n",
+            walked.probe, walked.path, walked.displacement
+        )
+    };
+    walked.iter().map(line).collect()
+}
+
 /// What base and tuned model say to one prompt.
 #[derive(Debug)]
 pub struct Saying {
@@ -343,6 +385,7 @@ pub fn sayings(sayings: &[Saying]) -> String {
 /// The last line: how the run ended, and what is saved where.
 pub fn end(summary: &TrainSummary<'_>, adapter: &str) -> String {
     let saved = match summary.saved_from {
+        None if summary.end == Why::Unresolved.word() => "nothing was trained and nothing is saved".to_owned(),
         None => "nothing was trained and nothing is saved: the untouched model is outside already".to_owned(),
         Some(0) => format!("nothing was learnt: {adapter} is the adapter of update 0, which changes nothing"),
         Some(update) => format!(
@@ -387,6 +430,8 @@ pub struct TrainSummary<'a> {
     pub end: &'a str,
     /// The exit code.
     pub exit_code: u8,
+    /// How far the run walked, by probe.
+    pub walked: &'a [Walked],
     /// Updates of the whole run.
     pub updates: u64,
     /// Updates that were proposed, those that were rolled back included.
@@ -476,4 +521,95 @@ pub fn not_measured(policy: &Policy, line: usize) -> Option<Diagnostic> {
         .at(line.place, "nothing would read this")
         .help("take the line out for `train`, or make it a comment for the version that brings its meter"),
     )
+}
+
+/// Which sample of a refused batch moves the model most. Readings are of updates made of it alone, and of the others.
+pub fn suspect(update: u64, file: &str, row: u64, alone: Reading, others: Option<Reading>) -> String {
+    let others = others.map_or_else(String::new, |others| format!(", the others {}", size(others)));
+    format!(
+        "update {update}: nothing of it fits; {file} row {row} moves most: alone {}{others}",
+        size(alone)
+    )
+}
+
+fn size(reading: Reading) -> String {
+    reading
+        .value()
+        .map_or_else(|| "not finite".to_owned(), |value| format!("{:.3e}", value.get()))
+}
+
+/// The refusal of a limit that its probe is too small to resolve.
+pub fn unresolvable(policy: &Policy, found: &Unresolvable) -> Option<Diagnostic> {
+    let line = policy.lines.get(found.line)?;
+    let name = line.subject();
+    let probe = match &line.asks {
+        Asks::Limit(limit) => policy.probes.get(limit.probe?)?,
+        _ => return None,
+    };
+    let mut finding = Diagnostic::new(
+        Code::ProbeResolution,
+        format!(
+            "{} prompts of `{}` cannot resolve this bound on {name}",
+            found.has, probe.name
+        ),
+    )
+    .at(line.place, "asks for more than the probe can tell")
+    .at(probe.place, format!("{} prompts", found.has));
+    if found.advice {
+        finding = finding.weighing(crate::diag::Severity::Advice);
+    }
+    Some(finding.help(match found.needed {
+        Some(needed) => format!("{needed} prompts would do; or move the bound away from what the base reads"),
+        None => "no number of prompts would do: move the bound away from what the base reads".to_owned(),
+    }))
+}
+
+/// The refusal of a bound on drift below what rounding alone makes of two readings of the same model.
+pub fn below_noise(policy: &Policy, line: usize, floor: Finite) -> Option<Diagnostic> {
+    let line = policy.lines.get(line)?;
+    let name = line.subject();
+    Some(
+        Diagnostic::new(
+            Code::ProbeResolution,
+            format!("the base, read twice, differs by {floor} nats, and this bound on {name} is below that"),
+        )
+        .at(line.place, "rounding alone would break this")
+        .help("raise the bound"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::Measured;
+    use crate::quantity::Quantity;
+    use crate::sema::compile;
+    use crate::source::Sources;
+
+    #[test]
+    fn what_prompts_do_not_settle_is_said_in_a_sentence() {
+        let mut sources = Sources::default();
+        let text = "policy \"p\"\nprobe text general \"g.jsonl\"\nmax drift.clipped 2% at 95% confidence\n";
+        let policy = compile(sources.add("p.riskpolicy", text), &sources).policy.unwrap();
+        let mut guard = Guard::arm(&policy, &[0], false).unwrap();
+        let clipped = |prompts: usize, value: f64| Measured {
+            prompts: vec![value.into(); prompts],
+            ..Measured::new(Quantity::DriftClipped, Some(0), value.into())
+        };
+        guard.begin(&[clipped(64, 0.0)]).unwrap();
+        let decision = guard.decide(50, &[clipped(48, 0.0175)], true);
+        let found = breach(
+            &decision.breaches[0],
+            Some(&decision),
+            &guard.limits()[0],
+            &policy,
+            &MovedWords::default(),
+        );
+        assert_eq!(
+            found.message,
+            "48 prompts do not settle at update 50 that drift.clipped is at most 2% with 95% confidence"
+        );
+        assert_eq!(found.notes, ["the mean of these prompts is 1.75%"]);
+        assert_eq!(budgets(&guard, &policy)[0].limit, "at most 2% with 95% confidence");
+    }
 }
