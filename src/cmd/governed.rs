@@ -9,19 +9,21 @@ use serde_json::json;
 use super::progress::Progress;
 use super::rundir::{self, RunDirectory};
 use super::signals::Signals;
-use super::{Failure, Outcome, terminal};
+use super::{BAD_INPUT, Failure, Outcome, terminal};
+use crate::diag::Diagnostic;
 use crate::diag::render::{Style, render};
 use crate::facts::Recipe;
 use crate::guard::Guard;
 use crate::ir::Policy;
 use crate::ledger::{Entry, Journal, Start, Why};
+use crate::meter::tone::Lexicon;
 use crate::report::train::{self as report, MovedWords, Repeated};
 use crate::source::{SourceId, Sources, sha256};
 use crate::train::error::{Error, Result};
 use crate::train::machine;
 use crate::train::measure::Meters;
 use crate::train::probe::Probe;
-use crate::train::run::{self, Event, Phase, Told, Watch};
+use crate::train::run::{self, Event, Phase, Told, Unresolved, Watch};
 use crate::train::setup::Setup;
 
 /// The exit code of a run that a limit ended.
@@ -42,6 +44,7 @@ pub(super) struct Governed<'g> {
     pub(super) recipe: &'g Recipe,
     pub(super) setup: &'g Setup,
     pub(super) probes: &'g BTreeMap<usize, Probe>,
+    pub(super) lexicon: &'g Lexicon,
     pub(super) out: &'g Path,
     pub(super) signals: &'g Signals,
 }
@@ -55,7 +58,9 @@ pub(super) fn run(governed: Governed<'_>, guard: &mut Guard, directory: RunDirec
 
     let setup = governed.setup;
     let decode = |tokens: &[u32]| setup.decode(tokens);
-    let meters = Meters::new(&setup.engine.model, governed.probes, &decode, guard.needs()).map_err(failed)?;
+    let meters =
+        Meters::new(&setup.engine, governed.probes, &decode, governed.lexicon, guard.needs()).map_err(failed)?;
+    guard.spread_over(setup.engine.updates());
     let mut live = Live {
         governed: &governed,
         directory,
@@ -66,6 +71,7 @@ pub(super) fn run(governed: Governed<'_>, guard: &mut Guard, directory: RunDirec
         tokens: 0,
         limits: guard.clone(),
         breached: Vec::new(),
+        unresolved: Vec::new(),
     };
     live.record(&Entry::Start(Box::new(governed.start(policy_text, run_text))))
         .map_err(|error| live.failure.take().unwrap_or_else(|| failed(error)))?;
@@ -83,7 +89,7 @@ pub(super) fn run(governed: Governed<'_>, guard: &mut Guard, directory: RunDirec
         Err(error) => return Err(live.failure.take().unwrap_or_else(|| failed(error))),
     };
 
-    let saves = outcome.end != Why::NotStarted;
+    let saves = !matches!(outcome.end, Why::NotStarted | Why::Unresolved);
     if saves {
         let peft = outcome
             .kept
@@ -100,14 +106,27 @@ pub(super) fn run(governed: Governed<'_>, guard: &mut Guard, directory: RunDirec
     }
     let code = match (outcome.end, governed.signals.asked()) {
         (Why::Finished, _) => 0,
+        (Why::Unresolved, _) => BAD_INPUT,
         (Why::Interrupted, Some(signal)) => 128 + signal,
         _ => STOPPED,
     };
     let budgets = report::budgets(guard, governed.policy);
+    let walked: Vec<report::Walked> = outcome
+        .lengths
+        .iter()
+        .filter_map(|(probe, length)| {
+            Some(report::Walked {
+                probe: governed.policy.probes.get(*probe)?.name.clone(),
+                path: length.path,
+                displacement: length.displacement,
+            })
+        })
+        .collect();
     let summary = report::TrainSummary {
         policy: &governed.policy.name,
         end: outcome.end.word(),
         exit_code: code,
+        walked: &walked,
         updates: setup.engine.updates(),
         proposed: outcome.proposed,
         saved_from: saves.then_some(outcome.kept.proposals),
@@ -118,10 +137,10 @@ pub(super) fn run(governed: Governed<'_>, guard: &mut Guard, directory: RunDirec
     live.directory
         .write(rundir::SUMMARY, report::summary_json(&summary).as_bytes())?;
 
-    let drawn: Vec<String> = live
-        .breached
-        .iter()
-        .map(|told| render(&told.told(governed.policy), governed.sources, governed.style))
+    let breached = live.breached.iter().map(|told| told.told(governed.policy));
+    let drawn: Vec<String> = breached
+        .chain(live.unresolved)
+        .map(|told| render(&told, governed.sources, governed.style))
         .collect();
     // A blank line parts the run from the check above it.
     let mut text = String::from("\n");
@@ -130,6 +149,7 @@ pub(super) fn run(governed: Governed<'_>, guard: &mut Guard, directory: RunDirec
         text.push('\n');
     }
     text.push_str(&report::budget_table(&summary.budgets));
+    text.push_str(&report::walked(summary.walked));
     text.push('\n');
     text.push_str(&governed.said(&meters, &outcome).map_err(failed)?);
     text.push_str(&report::end(
@@ -160,6 +180,7 @@ impl Governed<'_> {
             threads: machine::threads() as u64,
             cpu: machine::features(),
             later: self.later.to_vec(),
+            updates: self.setup.engine.updates(),
             strict: self.strict,
         }
     }
@@ -255,6 +276,8 @@ struct Live<'l, 'g> {
     /// The limits as armed, for drawing.
     limits: Guard,
     breached: Vec<Repeated>,
+    /// Limits that their probes cannot resolve.
+    unresolved: Vec<Diagnostic>,
 }
 
 impl Watch for Live<'_, '_> {
@@ -284,6 +307,21 @@ impl Watch for Live<'_, '_> {
                 let drawn = report::breach(&told.breach, decision, limit, self.governed.policy, &words);
                 self.progress.say(&format!("{}: {}", drawn.kind(), drawn.message));
                 self.breached.push(Repeated::new(drawn, &told.breach, decision));
+            }
+            Event::Unresolved { found } => {
+                let policy = self.governed.policy;
+                let drawn = match found {
+                    Unresolved::Coarse(found) => report::unresolvable(policy, &found),
+                    Unresolved::Noise { line, floor } => report::below_noise(policy, line, floor),
+                };
+                self.unresolved.extend(drawn);
+            }
+            Event::Suspected { update, suspect } => {
+                let places = &self.governed.setup.engine.places;
+                if let Some((file, row)) = places.get(suspect.row) {
+                    self.progress
+                        .say(&report::suspect(update, file, *row, suspect.alone, suspect.others));
+                }
             }
             Event::Update {
                 update,

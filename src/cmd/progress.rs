@@ -60,13 +60,21 @@ impl Progress {
         match &self.bar {
             Some(bar) => {
                 bar.set_position(update);
-                let gauges: Vec<String> = guard.limits().iter().filter_map(gauge).collect();
+                let gauges: Vec<String> = guard
+                    .limits()
+                    .iter()
+                    .filter_map(|limit| Some(gauge(limit)? + &self.forecast(limit)))
+                    .collect();
                 bar.set_message(format!("{head}\n{}", gauges.join("\n")));
             }
             None => {
                 if is_evaluated || self.last_line.elapsed() >= LINE_EVERY || update == self.updates {
                     self.last_line = Instant::now();
-                    let gauges: Vec<String> = guard.limits().iter().filter_map(plain).collect();
+                    let gauges: Vec<String> = guard
+                        .limits()
+                        .iter()
+                        .filter_map(|limit| Some(plain(limit)? + &self.forecast(limit)))
+                        .collect();
                     self.say(&format!(
                         "update {update}/{}  {head}  {}",
                         self.updates,
@@ -74,6 +82,17 @@ impl Progress {
                     ));
                 }
             }
+        }
+    }
+
+    /// Where a budget would end before the run does.
+    fn forecast(&self, limit: &Armed) -> String {
+        match limit.forecast().filter(|update| *update < self.updates) {
+            Some(update) => format!(
+                " (at this pace the budget ends near update {update} of {})",
+                self.updates
+            ),
+            None => String::new(),
         }
     }
 

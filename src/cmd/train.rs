@@ -10,11 +10,14 @@ use super::rundir::{Claim, RunDirectory};
 use super::signals::Signals;
 use super::{BAD_INPUT, Outcome, files, terminal};
 use crate::adapt::{self, Launch};
+use crate::builtin;
 use crate::diag::render::render;
 use crate::diag::{Code, Diagnostic, has_errors};
 use crate::facts::Recipe;
-use crate::guard::Guard;
-use crate::ir::{Policy, Verdict};
+use crate::guard::{Armed, Guard};
+use crate::ir::{self, Policy, Verdict};
+use crate::meter::tone::Lexicon;
+use crate::quantity::{ProbeKind, Quantity};
 use crate::report::{self, train::not_measured};
 use crate::source::{Place, Sources, sha256};
 use crate::train::data::files as data;
@@ -90,9 +93,11 @@ pub(super) fn run(args: &TrainArgs, color: Color) -> Outcome {
         };
         let setup = Setup::new(&recipe, data).map_err(|error| vec![train_input(&error)])?;
         let probes = probes(&policy, &guard, &args.policy, &setup)?;
-        Ok((guard, recipe, out, setup, probes))
+        let lexicon = lexicon(&policy, &guard, &args.policy, &setup)?;
+        resolved(&policy, &guard, &probes, &setup)?;
+        Ok((guard, recipe, out, setup, probes, lexicon))
     });
-    let (mut guard, recipe, out, setup, probes) = match prepared {
+    let (mut guard, recipe, out, setup, probes, lexicon) = match prepared {
         Ok(prepared) => prepared,
         Err(findings) => return refuse(&findings, &sources, color),
     };
@@ -116,6 +121,7 @@ pub(super) fn run(args: &TrainArgs, color: Color) -> Outcome {
             recipe: &recipe,
             setup: &setup,
             probes: &probes,
+            lexicon: &lexicon,
             out: &out,
             signals: &signals,
         },
@@ -187,48 +193,84 @@ fn train_input(error: &Error) -> Diagnostic {
 fn probes(policy: &Policy, guard: &Guard, policy_file: &str, setup: &Setup) -> Refused<BTreeMap<usize, Probe>> {
     let mut probes = BTreeMap::new();
     for index in guard.limits().iter().filter_map(|limit| limit.probe) {
-        let Some(declared) = policy.probes.get(index).filter(|_| !probes.contains_key(&index)) else {
-            continue;
-        };
-        let Some(pinned) = &declared.sha256 else {
-            let finding = Diagnostic::new(
-                Code::ProbeUnpinned,
-                format!("`{}` is not pinned by its hash", declared.path),
-            )
-            .weighing(crate::diag::Severity::Error)
-            .at(declared.place, "training refuses it")
-            .help(format!(
-                "`ftrisk pin {policy_file}` writes it: what is measured has to be comparable"
-            ));
-            return Err(vec![finding]);
-        };
-        let bytes = match files::probe(&declared.path, policy_file) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => {
-                let finding = Diagnostic::new(
-                    Code::CannotRead,
-                    format!("cannot read {}: there is no such file", declared.path),
-                )
-                .at(declared.place, "measured on this")
-                .help("training measures on it, so it has to be there: restore it");
-                return Err(vec![finding]);
-            }
-            Err(finding) => return Err(vec![*finding]),
-        };
-        // The check compared what was there then; what is measured on is what was read now.
-        if sha256(&bytes) != *pinned {
-            let finding = Diagnostic::new(
-                Code::ProbeHash,
-                format!("{} changed while the run was prepared", declared.path),
-            )
-            .at(declared.place, "the pinned hash")
-            .help("restore the file and start again");
-            return Err(vec![finding]);
+        if let Some(declared) = policy.probes.get(index).filter(|_| !probes.contains_key(&index)) {
+            probes.insert(index, probe(declared, policy_file, setup)?);
         }
-        let probe = setup
-            .probe(&declared.name, &declared.path, declared.kind, &bytes)
-            .map_err(|error| vec![train_input(&error).at(declared.place, "measured on this")])?;
-        probes.insert(index, probe);
     }
     Ok(probes)
+}
+
+/// The words that tone is read by: those of the policy, where it declares some, else the shipped ones.
+fn lexicon(policy: &Policy, guard: &Guard, policy_file: &str, setup: &Setup) -> Refused<Lexicon> {
+    let is_read = |limit: &Armed| limit.quantity == Quantity::ToneAbsolutes;
+    if !guard.limits().iter().any(is_read) {
+        return Ok(Lexicon::new([]));
+    }
+    let words = match policy.probes.iter().find(|probe| probe.kind == ProbeKind::Words) {
+        Some(declared) => probe(declared, policy_file, setup)?,
+        None => {
+            let shipped = builtin::probe(builtin::WORDS).map_or(&[] as &[u8], |probe| probe.bytes);
+            setup
+                .probe("words", builtin::WORDS, ProbeKind::Words, shipped)
+                .map_err(|error| vec![train_input(&error)])?
+        }
+    };
+    Ok(Lexicon::new(words.rows.into_iter().map(|row| row.text)))
+}
+
+/// Refuses limits that their probes are too small to hold.
+fn resolved(policy: &Policy, guard: &Guard, probes: &BTreeMap<usize, Probe>, setup: &Setup) -> Refused<()> {
+    let rows = |probe: usize| probes.get(&probe).map_or(0, |probe| probe.rows.len() as u64);
+    // Before the first update, at the cadence, and after the last.
+    let every = guard.needs().iter().map(|need| need.every).min().unwrap_or(1).max(1);
+    let looks = setup.engine.updates() / every + 2;
+    let unresolvable = guard.resolves(rows, looks);
+    let findings: Vec<Diagnostic> = unresolvable
+        .iter()
+        .filter(|found| !found.advice)
+        .filter_map(|found| report::train::unresolvable(policy, found))
+        .collect();
+    if findings.is_empty() { Ok(()) } else { Err(findings) }
+}
+
+/// A probe as the model reads it.
+fn probe(declared: &ir::Probe, policy_file: &str, setup: &Setup) -> Refused<Probe> {
+    let Some(pinned) = &declared.sha256 else {
+        let finding = Diagnostic::new(
+            Code::ProbeUnpinned,
+            format!("`{}` is not pinned by its hash", declared.path),
+        )
+        .weighing(crate::diag::Severity::Error)
+        .at(declared.place, "training refuses it")
+        .help(format!(
+            "`ftrisk pin {policy_file}` writes it: what is measured has to be comparable"
+        ));
+        return Err(vec![finding]);
+    };
+    let bytes = match files::probe(&declared.path, policy_file) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => {
+            let finding = Diagnostic::new(
+                Code::CannotRead,
+                format!("cannot read {}: there is no such file", declared.path),
+            )
+            .at(declared.place, "measured on this")
+            .help("training measures on it, so it has to be there: restore it");
+            return Err(vec![finding]);
+        }
+        Err(finding) => return Err(vec![*finding]),
+    };
+    // The check compared what was there then; what is measured on is what was read now.
+    if sha256(&bytes) != *pinned {
+        let finding = Diagnostic::new(
+            Code::ProbeHash,
+            format!("{} changed while the run was prepared", declared.path),
+        )
+        .at(declared.place, "the pinned hash")
+        .help("restore the file and start again");
+        return Err(vec![finding]);
+    }
+    setup
+        .probe(&declared.name, &declared.path, declared.kind, &bytes)
+        .map_err(|error| vec![train_input(&error).at(declared.place, "measured on this")])
 }

@@ -5,10 +5,10 @@
 use super::data::encode::Encoded;
 use super::data::order::Plan;
 use super::error::Result;
-use super::measure::padded;
 use super::model::{Llama, Target};
 use super::optim::{self, AdamW, Matrices, Proposal};
 use super::state::State;
+use super::tensors::padded;
 use crate::facts::Course;
 
 /// The model, the data and the settings of a run.
@@ -17,6 +17,10 @@ pub struct Engine {
     pub model: Llama,
     /// The rows in the order of the files.
     pub rows: Vec<Encoded>,
+    /// What group of the data each of the rows belongs to.
+    pub groups: Vec<String>,
+    /// Where each of the rows stands: its file, and its row there, counted from 1.
+    pub places: Vec<(String, u64)>,
     /// Which rows make which update.
     pub plan: Plan,
     /// Updates of the whole run.
@@ -64,9 +68,15 @@ impl Engine {
     /// # Errors
     /// When candle fails.
     pub fn propose(&self, state: &State, halvings: u32) -> Result<Step> {
-        let rows: Vec<Vec<&Encoded>> = self
-            .plan
-            .batches(state.proposals)
+        self.propose_rows(state, halvings, &self.plan.batches(state.proposals))
+    }
+
+    /// The update that these micro-batches of rows would make of a state: what the next one would be with another batch.
+    ///
+    /// # Errors
+    /// When candle fails.
+    pub fn propose_rows(&self, state: &State, halvings: u32, batches: &[Vec<usize>]) -> Result<Step> {
+        let rows: Vec<Vec<&Encoded>> = batches
             .iter()
             .map(|micro| micro.iter().filter_map(|row| self.rows.get(*row)).collect())
             .collect();
@@ -112,7 +122,7 @@ impl Engine {
 }
 
 /// Where an answer's tokens are predicted: each from the position before it.
-fn targets(encoded: &Encoded, row: u32) -> impl Iterator<Item = Target> + '_ {
+pub(super) fn targets(encoded: &Encoded, row: u32) -> impl Iterator<Item = Target> + '_ {
     encoded
         .tokens
         .iter()

@@ -121,15 +121,6 @@ impl Adapter {
         (0..config.layers).flat_map(of_layer).collect()
     }
 
-    /// `scale · (x Aᵀ) Bᵀ` for `x` of `[rows, in]`; `None` where the module is not adapted.
-    pub fn apply(&self, module: &str, x: &Tensor) -> Result<Option<Tensor>> {
-        let Some(Pair { a, b }) = self.pairs.get(module) else {
-            return Ok(None);
-        };
-        let inner = (x.matmul(&a.t()?)? * self.scale)?;
-        Ok(Some(inner.matmul(&b.t()?)?))
-    }
-
     /// Every matrix by name, `<module>.lora_A.weight` and `<module>.lora_B.weight`, sorted.
     pub fn matrices(&self) -> BTreeMap<String, &Tensor> {
         self.pairs

@@ -5,22 +5,27 @@
 //! Every random number comes from a [`random::Stream`], and sums are taken in a fixed order, so that the same binary on
 //! the same kind of machine gives the same bits.
 
+pub mod behaviour;
 pub mod config;
 pub mod data;
 pub mod engine;
 pub mod error;
 pub mod folder;
+pub mod gradients;
+pub mod live;
 pub mod lora;
 pub mod machine;
 pub mod measure;
 pub mod model;
 pub mod optim;
+pub mod path;
 pub mod probe;
 pub mod random;
 pub mod run;
 pub mod sample;
 pub mod setup;
 pub mod state;
+pub mod suspect;
 pub mod tensors;
 
 pub use error::{Error, Result};

@@ -50,9 +50,14 @@ pub struct Proposal {
 }
 
 impl Proposal {
-    /// Whether the update is made of numbers.
+    /// Whether the update is made of numbers, and the moments after it: an infinite moment would keep its weight where it
+    /// is for ever after.
     pub fn is_finite(&self) -> bool {
-        self.deltas.values().flatten().all(|delta| delta.is_finite())
+        [&self.deltas, &self.moments.first, &self.moments.second]
+            .into_iter()
+            .flat_map(Matrices::values)
+            .flatten()
+            .all(|number| number.is_finite())
     }
 }
 
@@ -185,6 +190,8 @@ mod tests {
             (grads["a"][0] - 0.6).abs() < 1e-6 && (grads["b"][1] - 0.8).abs() < 1e-6,
             "{grads:?}"
         );
+        let huge = AdamW::default().propose(&Moments::default(), &one(&[1.0]), &one(&[1e21]), 1e-3);
+        assert!(huge.deltas["w"][0].is_finite() && !huge.is_finite());
         let mut bad = one(&[f32::NAN]);
         assert!(clip(&mut bad, 1.0).is_nan());
     }

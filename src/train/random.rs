@@ -18,6 +18,8 @@ pub enum Purpose {
     Order,
     /// Sampling of text.
     Sample,
+    /// The order in which prompts are evaluated.
+    Prompts,
     /// Splitting rows into a training and a held-out part.
     Split,
 }
@@ -28,6 +30,7 @@ impl Purpose {
             Purpose::Init => "init",
             Purpose::Order => "order",
             Purpose::Sample => "sample",
+            Purpose::Prompts => "prompts",
             Purpose::Split => "split",
         }
     }

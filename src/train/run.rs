@@ -3,16 +3,22 @@
 //! A proposal is measured before it is committed, and the decision is in the journal before it takes effect. Nothing
 //! here knows files, clocks or terminals: a [`Watch`] keeps the journal, shows progress and says when to stop.
 
+use std::collections::BTreeMap;
+
+use super::behaviour::Behaviour;
 use super::engine::{Engine, Step};
 use super::error::Result;
-use super::measure::{Behaviour, Meters};
+use super::live::Live;
+use super::measure::Meters;
+use super::path::{Length, Path};
 use super::state::State;
-use crate::guard::{Act, Breach, Decision, Fit, Guard, Measured, Need, When};
+use super::suspect::{self, Suspect};
+use crate::guard::{Act, Armed, Breach, Decision, Fit, Guard, Measured, Need, Unresolvable, When};
 use crate::ir::Policy;
 use crate::ledger::{self, Base, Entry, Number, Try, Update, Why};
 use crate::meter::Reading;
 use crate::meter::kl::Moved;
-use crate::quantity::{Finite, Moment};
+use crate::quantity::{Dimension, Finite, Moment};
 
 /// What looks at a run from outside.
 pub trait Watch {
@@ -50,6 +56,18 @@ pub enum Event<'a> {
         /// The guard after the decision.
         guard: &'a Guard,
     },
+    /// A limit asks for more than its probe can tell: the run is refused, unless the limit is advice.
+    Unresolved {
+        /// What is too fine.
+        found: Unresolved,
+    },
+    /// Nothing of a batch's update was committed, and this sample of it moves the model most.
+    Suspected {
+        /// The update.
+        update: u64,
+        /// The sample.
+        suspect: &'a Suspect,
+    },
     /// A limit was broken.
     Breached {
         /// The breach.
@@ -68,6 +86,8 @@ pub enum Phase {
     Measure,
     /// What only evaluations read.
     Evaluate,
+    /// Which sample of a refused batch it was.
+    Search,
     /// The journal, and acting.
     Record,
 }
@@ -79,9 +99,24 @@ impl Phase {
             Phase::Propose => "propose",
             Phase::Measure => "measure",
             Phase::Evaluate => "evaluate",
+            Phase::Search => "search",
             Phase::Record => "record",
         }
     }
+}
+
+/// Why a limit cannot be resolved.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Unresolved {
+    /// Its probe is too small to tell the bound from what the base reads.
+    Coarse(Unresolvable),
+    /// The base, read twice, differs by more than the bound.
+    Noise {
+        /// The limit: an index into the policy's lines.
+        line: usize,
+        /// What two readings differ by, in nats.
+        floor: Finite,
+    },
 }
 
 /// A breach with what moved.
@@ -104,29 +139,8 @@ pub struct Outcome {
     pub last_update: u64,
     /// Updates that were proposed in all, those that were rolled back included.
     pub proposed: u64,
-}
-
-/// A state with what it answered to the probes.
-#[derive(Clone)]
-struct Live {
-    state: State,
-    behaviour: Behaviour,
-}
-
-impl Live {
-    fn after(&self, step: &Step, scale: f64) -> Result<Live> {
-        Ok(Live {
-            state: self.state.after(&step.proposal, scale)?,
-            behaviour: Behaviour::default(),
-        })
-    }
-
-    fn skipped(&self) -> Live {
-        Live {
-            state: self.state.skipped(),
-            behaviour: self.behaviour.clone(),
-        }
-    }
+    /// How far the run walked, and how far from the base what is kept stands, by probe.
+    pub lengths: BTreeMap<usize, Length>,
 }
 
 /// Walks a run from a state to its end.
@@ -141,20 +155,17 @@ pub fn run(
     start: State,
     watch: &mut dyn Watch,
 ) -> Result<Outcome> {
-    let needs = guard.needs().to_vec();
-    let mut now = Live {
-        state: start,
-        behaviour: Behaviour::default(),
-    };
+    let mut now = Live::new(start);
     let mut run = Run {
         engine,
         meters,
         policy,
-        needs: &needs,
         watch,
+        path: Path::new(&Behaviour::default()),
+        refused: None,
     };
     run.watch.see(Event::Phase(Phase::Evaluate));
-    let mut readings = run.read(&mut now, &Behaviour::default(), |_| true)?;
+    let mut readings = meters.read(guard, |_| true, &mut now, None)?;
     // What an update moves is not read where there was none; reading it remembered what the base answers.
     readings.retain(|measured| measured.quantity.row().moment != Moment::Update);
     run.watch.record(&Entry::Base(Base {
@@ -164,7 +175,11 @@ pub fn run(
         run.tell(&breaches, None, &now.behaviour, &Behaviour::default());
         return run.ended(Why::NotStarted, &now.state, 0, 0);
     }
+    if !run.resolves(guard, &readings)? {
+        return run.ended(Why::Unresolved, &now.state, 0, 0);
+    }
     run.watch.see(Event::Begins { guard });
+    run.path = Path::new(&now.behaviour);
     let mut kept = now.clone();
     let (mut proposed, mut last) = (0, 0);
     let mut end = Why::Finished;
@@ -183,8 +198,12 @@ pub fn run(
         last = update;
         match decision.action {
             Act::Commit { .. } | Act::Skip => now = next,
-            Act::Rollback { .. } => now = kept.clone(),
+            Act::Rollback { .. } => {
+                now = kept.clone();
+                run.path.back(meters, &now.behaviour);
+            }
             Act::Stop { .. } => {
+                run.path.back(meters, &kept.behaviour);
                 end = Why::Stopped;
                 break;
             }
@@ -201,8 +220,10 @@ struct Run<'r, 'm> {
     engine: &'r Engine,
     meters: &'r Meters<'m>,
     policy: &'r Policy,
-    needs: &'r [Need],
     watch: &'r mut dyn Watch,
+    path: Path,
+    /// The last update whose batch was refused and searched: a rollback brings the same batch again.
+    refused: Option<u64>,
 }
 
 impl Run<'_, '_> {
@@ -221,9 +242,9 @@ impl Run<'_, '_> {
         let fit = loop {
             let mut next = now.after(&step, scale)?;
             let readings = if step.is_finite() {
-                self.read(&mut next, &now.behaviour, is_per_update)?
+                self.meters.read(guard, is_per_update, &mut next, Some(now))?
             } else {
-                self.unreadable(is_per_update)
+                unreadable(guard)
             };
             measured.push((scale, next));
             tries.push(Try {
@@ -254,19 +275,24 @@ impl Run<'_, '_> {
             Fit::Fixed { .. } | Fit::Drop | Fit::Measure { .. } => {
                 let is_due = |need: &Need| guard.is_due(need, update, is_last);
                 let is_complete = guard.is_complete(update, is_last);
-                if self
-                    .needs
+                if guard
+                    .needs()
                     .iter()
                     .any(|need| need.moment == When::Evaluation && is_due(need))
                 {
                     self.watch.see(Event::Phase(Phase::Evaluate));
                 }
-                let readings = self.read(&mut next, &now.behaviour, |need| !is_per_update(need) && is_due(need))?;
+                let due = |need: &Need| !is_per_update(need) && is_due(need);
+                let readings = self.meters.read(guard, due, &mut next, Some(now))?;
                 (guard.decide(update, &readings, is_complete), readings, is_complete)
             }
         };
 
+        let suspect = self.suspect(guard, &decision, update, now)?;
         self.watch.see(Event::Phase(Phase::Record));
+        if matches!(decision.action, Act::Commit { .. } | Act::Skip) {
+            self.path.walk(self.meters, &next.behaviour);
+        }
         self.watch.record(&Entry::Update(Box::new(Update {
             update,
             epoch: Finite::new(step.epoch).unwrap_or(Finite::ZERO),
@@ -276,6 +302,8 @@ impl Run<'_, '_> {
             tries,
             readings: self.written(&readings),
             complete: is_complete,
+            path: self.lengths(),
+            suspect: suspect.as_ref().map(|suspect| self.named(suspect)),
             decision: ledger::Decision::of(&decision, self.policy),
         })))?;
         for breach in &decision.breaches {
@@ -285,6 +313,9 @@ impl Run<'_, '_> {
                 &next.behaviour
             };
             self.tell(std::slice::from_ref(breach), Some(&decision), at, &now.behaviour);
+        }
+        if let Some(suspect) = &suspect {
+            self.watch.see(Event::Suspected { update, suspect });
         }
         self.watch.see(Event::Update {
             step: &step,
@@ -296,11 +327,69 @@ impl Run<'_, '_> {
         Ok(Some((decision, next)))
     }
 
-    fn read(&self, live: &mut Live, before: &Behaviour, which: impl Fn(&Need) -> bool) -> Result<Vec<Measured>> {
-        self.needs
-            .iter()
-            .filter(|need| which(need))
-            .map(|need| self.meters.read(need, &live.state.adapter, &mut live.behaviour, before))
+    /// Whether the probes can tell what the limits ask, now that the base was read; says what they cannot.
+    fn resolves(&mut self, guard: &Guard, readings: &[Measured]) -> Result<bool> {
+        let mut resolves = true;
+        for found in guard.too_coarse(readings, |probe| self.meters.rows(probe)) {
+            resolves &= found.advice;
+            let found = Unresolved::Coarse(found);
+            self.watch.see(Event::Unresolved { found });
+        }
+        // Of the quantities in nats, those that are read along texts and start at 0.
+        let is_drift = |limit: &&Armed| {
+            limit.quantity.row().dimension == Dimension::Information && !limit.quantity.row().base && !limit.advice
+        };
+        for limit in guard.limits().iter().filter(is_drift) {
+            let (Some(bound), Some(probe)) = (limit.bound_now(), limit.probe) else {
+                continue;
+            };
+            if let Some(floor) = self.meters.noise_floor(probe)?.filter(|floor| *floor > bound) {
+                resolves = false;
+                let line = limit.line;
+                let found = Unresolved::Noise { line, floor };
+                self.watch.see(Event::Unresolved { found });
+            }
+        }
+        Ok(resolves)
+    }
+
+    /// The sample that moves the model most, where per-update limits let nothing of the update through. Searched once for
+    /// each batch: when a rollback brings it again, it is known.
+    fn suspect(&mut self, guard: &Guard, decision: &Decision, update: u64, now: &Live) -> Result<Option<Suspect>> {
+        let is_per_update = |breach: &&Breach| !breach.advice && breach.quantity.row().moment == Moment::Update;
+        let breach = decision.breaches.iter().find(is_per_update);
+        let is_committed = matches!(decision.action, Act::Commit { .. });
+        let Some(breach) = breach.filter(|_| !is_committed && self.refused != Some(update)) else {
+            return Ok(None);
+        };
+        self.refused = Some(update);
+        self.watch.see(Event::Phase(Phase::Search));
+        suspect::suspect(self.engine, self.meters, guard, breach, now)
+    }
+
+    fn named(&self, suspect: &Suspect) -> ledger::Suspect {
+        let (file, row) = self.engine.places.get(suspect.row).cloned().unwrap_or_default();
+        ledger::Suspect {
+            file,
+            row,
+            alone: Number(suspect.alone),
+            others: suspect.others.map(Number),
+        }
+    }
+
+    /// The path as the journal has it.
+    fn lengths(&self) -> Vec<ledger::Path> {
+        let lengths = self.path.lengths().iter();
+        lengths
+            .map(|(probe, length)| ledger::Path {
+                probe: self
+                    .policy
+                    .probes
+                    .get(*probe)
+                    .map_or_else(String::new, |probe| probe.name.clone()),
+                path: Number(length.path.into()),
+                displacement: Number(length.displacement.into()),
+            })
             .collect()
     }
 
@@ -309,15 +398,6 @@ impl Run<'_, '_> {
         readings
             .iter()
             .map(|measured| ledger::Reading::of(measured, self.policy))
-            .collect()
-    }
-
-    /// Readings of a state that holds numbers that are none: no meter can say anything about it.
-    fn unreadable(&self, which: impl Fn(&Need) -> bool) -> Vec<Measured> {
-        self.needs
-            .iter()
-            .filter(|need| which(need))
-            .map(|need| Measured::new(need.quantity, need.probe, Reading::NotFinite))
             .collect()
     }
 
@@ -338,15 +418,26 @@ impl Run<'_, '_> {
         self.watch.record(&Entry::End(ledger::End {
             why: end,
             update: last_update,
-            saved_from: (end != Why::NotStarted).then_some(kept.proposals),
+            saved_from: (!matches!(end, Why::NotStarted | Why::Unresolved)).then_some(kept.proposals),
         }))?;
         Ok(Outcome {
             end,
             kept: kept.clone(),
             last_update,
             proposed,
+            lengths: self.path.lengths().clone(),
         })
     }
+}
+
+/// Readings of a proposal that holds numbers that are none: no meter can say anything about it.
+fn unreadable(guard: &Guard) -> Vec<Measured> {
+    guard
+        .needs()
+        .iter()
+        .filter(|need| is_per_update(need))
+        .map(|need| Measured::new(need.quantity, need.probe, Reading::NotFinite))
+        .collect()
 }
 
 /// Whether a need is read on the proposal itself, before anything is fixed.

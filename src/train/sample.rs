@@ -1,16 +1,17 @@
 //! Text from a model: a fixed number of tokens after each prompt, at temperature 1.
 //!
-//! Rows run in lockstep from position 0, with keys and values kept. A row feeds its prompt and then what it drew; a shorter
-//! prompt starts to draw earlier. A row's number at a position depends on the seed, the position and the row alone, so two
-//! models asked the same way differ only where their distributions do.
-
-use candle_core::{Device, Tensor};
+//! A few rows go side by side: their prompts through the model at once, then a token at a time, each row at a position of
+//! its own. A row's number at a position depends on the seed, the position and the row alone, so two models asked the same
+//! way differ only where their distributions do.
 
 use super::error::{Error, Result};
 use super::lora::Adapter;
-use super::model::{Cache, Llama};
+use super::model::{Decoder, Llama};
 use super::random::{Purpose, Stream};
-use super::tensors;
+
+/// Rows that are drawn side by side: more share each reading of the weights, and fewer leave their keys and values in the
+/// processor's cache.
+const ROWS_AT_ONCE: usize = 8;
 
 /// `length` tokens after each of `prompts`; `None` when the model gives logits that are not finite. The end of text is a
 /// token like any other, so that every sample has the same length.
@@ -23,49 +24,55 @@ pub fn sample(
     length: usize,
     seed: u64,
 ) -> Result<Option<Vec<Vec<u32>>>> {
+    let vocab = model.config().vocab;
     if let Some(row) = prompts.iter().position(Vec::is_empty) {
         return Err(Error::new(format!("prompt {row} has no token to begin with")));
     }
-    let (Some(shortest), Some(longest)) = (prompts.iter().map(Vec::len).min(), prompts.iter().map(Vec::len).max())
-    else {
-        return Ok(Some(Vec::new()));
-    };
-    let vocab = model.config().vocab;
     if let Some(token) = prompts.iter().flatten().find(|token| **token as usize >= vocab) {
         return Err(Error::new(format!(
             "token {token} of a prompt is outside the vocabulary of {vocab}"
         )));
     }
-    let model = model.detached();
-    let adapter = adapter.map(Adapter::detached);
-    let mut cache = Cache::default();
-    let mut rows: Vec<Vec<u32>> = prompts.to_vec();
-    // What every row knows is fed at once, then one position at a time.
-    let mut fed = 0..shortest;
-    while fed.end < longest + length {
-        let tokens: Vec<u32> = rows
-            .iter()
-            .flat_map(|row| row.get(fed.clone()).unwrap_or_default())
-            .copied()
-            .collect();
-        let tokens = Tensor::from_vec(tokens, (rows.len(), fed.len()), &Device::Cpu)?;
-        let hidden = model.hidden_after(&mut cache, &tokens, adapter.as_ref())?;
-        let last = hidden.narrow(1, fed.len() - 1, 1)?.contiguous()?;
-        let logits = tensors::numbers(&model.head(&last)?)?;
-        for (index, (row, logits)) in rows.iter_mut().zip(logits.chunks_exact(vocab)).enumerate() {
-            // A row still inside its prompt draws nothing.
-            if row.len() == fed.end {
-                let unit = Stream::new(seed, Purpose::Sample, fed.end as u64, index as u64).unit();
-                let Some(token) = draw(logits, unit) else {
-                    return Ok(None);
-                };
-                row.push(token);
+    let decoder = Decoder::new(model, adapter)?;
+    let mut samples = Vec::with_capacity(prompts.len());
+    for prompts in prompts.chunks(ROWS_AT_ONCE) {
+        let first = samples.len();
+        let unit = |row: usize, position: usize| {
+            Stream::new(seed, Purpose::Sample, position as u64, (first + row) as u64).unit()
+        };
+        match together(&decoder, prompts, length, vocab, unit)? {
+            Some(drawn) => samples.extend(drawn),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(samples))
+}
+
+/// The samples of a few rows; `unit` gives a row's number at a position.
+fn together(
+    decoder: &Decoder,
+    prompts: &[Vec<u32>],
+    length: usize,
+    vocab: usize,
+    unit: impl Fn(usize, usize) -> f64,
+) -> Result<Option<Vec<Vec<u32>>>> {
+    let mut rows = decoder.begin(prompts, length)?;
+    let mut samples: Vec<Vec<u32>> = vec![Vec::with_capacity(length); prompts.len()];
+    for step in 0..length {
+        // The first token is drawn from what the prompt gave.
+        if step > 0 {
+            let last: Vec<u32> = samples.iter().filter_map(|sample| sample.last().copied()).collect();
+            decoder.feed(&mut rows, &last)?;
+        }
+        let logits = rows.logits().chunks_exact(vocab);
+        for (row, ((sample, prompt), logits)) in samples.iter_mut().zip(prompts).zip(logits).enumerate() {
+            match draw(logits, unit(row, prompt.len() + step)) {
+                Some(token) => sample.push(token),
+                None => return Ok(None),
             }
         }
-        fed = fed.end..fed.end + 1;
     }
-    let drawn = |(row, prompt): (Vec<u32>, &Vec<u32>)| row.into_iter().skip(prompt.len()).take(length).collect();
-    Ok(Some(rows.into_iter().zip(prompts).map(drawn).collect()))
+    Ok(Some(samples))
 }
 
 /// The token at which the cumulated softmax of `logits` passes `unit`; `None` when a logit is not finite.
@@ -86,8 +93,11 @@ fn draw(logits: &[f32], unit: f64) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::{Device, Tensor};
+
     use super::*;
     use crate::train::model::tests::{filled, lively, small};
+    use crate::train::tensors;
 
     #[test]
     fn a_draw_follows_the_distribution() {

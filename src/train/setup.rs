@@ -78,6 +78,11 @@ impl Setup {
         if rows.iter().all(|row| row.trained() == 0) {
             return Err(Error::new("no row has an answer within cutoff_len").with_help("raise cutoff_len"));
         }
+        let (groups, places) = data
+            .examples
+            .into_iter()
+            .map(|example| (example.group, example.place))
+            .unzip();
         let plan = Plan {
             rows: rows.len() as u64,
             per_device: recipe.per_device.value,
@@ -95,6 +100,8 @@ impl Setup {
             engine: Engine {
                 model,
                 rows,
+                groups,
+                places,
                 plan,
                 updates,
                 optimizer: AdamW {

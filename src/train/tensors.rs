@@ -100,3 +100,15 @@ fn half(bits: u16) -> f32 {
         _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
     }
 }
+/// Rows of different lengths as one tensor, padded on the right, where a causal model does not see it.
+///
+/// # Errors
+/// When candle cannot make the tensor.
+pub fn padded(rows: &[&[u32]]) -> Result<Tensor> {
+    let width = rows.iter().map(|row| row.len()).max().unwrap_or(0);
+    let flat: Vec<u32> = rows
+        .iter()
+        .flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(0, width - row.len())))
+        .collect();
+    Ok(Tensor::from_vec(flat, (rows.len(), width), &Device::Cpu)?)
+}

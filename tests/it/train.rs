@@ -4,15 +4,21 @@
 #[cfg(unix)]
 mod ends;
 mod fixture;
+mod gradients;
 mod input;
+mod invariants;
+mod meters;
 mod states;
 
 use std::fs;
 
 use ftrisk::ledger::{self, Action, Entry, RungAction, Why};
+use ftrisk::meter::tone::Lexicon;
 use ftrisk::source::Sources;
+use ftrisk::train::live::Live;
 use ftrisk::train::lora::{Adapter, Saved};
-use ftrisk::train::measure::{Behaviour, Meters};
+use ftrisk::train::measure::Meters;
+use ftrisk::train::state::State;
 
 use super::harness::Ran;
 use fixture::{Bench, case, config, folder, journal, policy, run_file, summary, train, updates};
@@ -243,13 +249,17 @@ impl Bench {
     fn read(&self, adapter: &Adapter) -> std::collections::BTreeMap<String, f64> {
         let guard = self.guard();
         let decode = |tokens: &[u32]| self.setup.decode(tokens);
-        let meters = Meters::new(&self.setup.engine.model, &self.probes, &decode, guard.needs()).unwrap();
-        let read = guard.needs().iter().map(|need| {
-            let measured = meters
-                .read(need, adapter, &mut Behaviour::default(), &Behaviour::default())
-                .unwrap();
-            (need.quantity.name().to_owned(), measured.reading.value().unwrap().get())
-        });
-        read.collect()
+        let lexicon = Lexicon::new([]);
+        let meters = Meters::new(&self.setup.engine, &self.probes, &decode, &lexicon, guard.needs()).unwrap();
+        let mut live = Live::new(State::new(adapter.clone()));
+        let read = meters.read(&guard, |_| true, &mut live, None).unwrap();
+        read.into_iter()
+            .map(|measured| {
+                (
+                    measured.quantity.name().to_owned(),
+                    measured.reading.value().unwrap().get(),
+                )
+            })
+            .collect()
     }
 }

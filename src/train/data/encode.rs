@@ -119,8 +119,8 @@ mod tests {
             response: (*response).into(),
         });
         let example = Example {
-            system: String::new(),
             turns: turns.collect(),
+            ..Example::default()
         };
         encode(&example, Template::Default, cutoff, &Letters).unwrap()
     }

@@ -18,6 +18,8 @@ use crate::train::error::Error;
 
 /// The index of a folder of data sets.
 const INDEX: &str = "dataset_info.json";
+/// The column that names a row's group; the framework passes over it.
+const GROUP: &str = "group";
 /// Keys of an entry that are read, or that say what holds anyway.
 const KEYS: &[(&str, Option<&str>)] = &[
     ("file_name", None),
@@ -72,7 +74,10 @@ pub fn read(recipe: &Recipe) -> Result<Data, Error> {
                 message: format!("{file}: row {}: {}", at + 1, error.message),
                 ..error
             })?;
-            data.examples.push(example);
+            data.examples.push(Example {
+                place: (file.clone(), at as u64 + 1),
+                ..example
+            });
         }
     }
     if data.examples.is_empty() {
@@ -128,6 +133,7 @@ fn parse(text: &str, file: &str) -> Result<Vec<Map<String, Value>>, Error> {
 
 /// An entry of the index.
 struct Set {
+    name: String,
     file: String,
     prompt: Option<String>,
     query: Option<String>,
@@ -156,6 +162,7 @@ impl Set {
         let file = file.ok_or_else(|| wrong("it has no `file_name`".into()))?;
         let usual = |name: &str| Some(name.to_owned());
         let mut set = Set {
+            name: name.to_owned(),
             file,
             prompt: usual("instruction"),
             query: usual("input"),
@@ -192,10 +199,15 @@ impl Set {
         Ok(set)
     }
 
+    /// The columns that are read.
+    fn columns(&self) -> impl Iterator<Item = &String> {
+        let columns = [&self.prompt, &self.query, &self.response, &self.system, &self.history];
+        columns.into_iter().flatten()
+    }
+
     /// A column that no row has is one that somebody misspelled.
     fn has_columns(&self, rows: &[Map<String, Value>], file: &str) -> Result<(), Error> {
-        let columns = [&self.prompt, &self.query, &self.response, &self.system, &self.history];
-        for column in columns.into_iter().flatten() {
+        for column in self.columns() {
             if !rows.is_empty() && !rows.iter().any(|row| row.contains_key(column)) {
                 let error = Error::new(format!("{file}: no row has a column `{column}`"));
                 return Err(error.with_help(format!("name the file's columns under `columns` in {INDEX}")));
@@ -234,7 +246,23 @@ impl Set {
             response: response.to_owned(),
         });
         let system = text(row, self.system.as_deref())?.to_owned();
-        Ok(Example { system, turns })
+        let group = self.group(row);
+        Ok(Example {
+            system,
+            turns,
+            group,
+            ..Example::default()
+        })
+    }
+
+    /// Never refuses a row: what stands in a column that is not trained on is no reason not to train.
+    fn group(&self, row: &Map<String, Value>) -> String {
+        let of_row = row.get(GROUP).filter(|_| self.columns().all(|column| column != GROUP));
+        match of_row {
+            Some(Value::String(group)) if !group.is_empty() => group.clone(),
+            Some(group @ (Value::Number(_) | Value::Bool(_))) => group.to_string(),
+            _ => self.name.clone(),
+        }
     }
 }
 
@@ -279,6 +307,31 @@ mod tests {
             "columns": {"prompt": "p", "response": "r", "system": "s", "history": "h"}});
         let row = r#"{"p": "a", "input": "no", "r": "c", "s": "t", "h": [["x", "y"]]}"#;
         assert_eq!(shown(&named, row).unwrap(), ["t", "x", "y", "a", "c"]);
+    }
+
+    #[test]
+    fn a_row_belongs_to_its_group_or_to_its_set() {
+        let group = |entry: &serde_json::Value, row: &str| {
+            let rows = parse(row, "f").unwrap();
+            of(entry).unwrap().example(&rows[0]).unwrap().group
+        };
+        let plain = json!({"file_name": "d.json"});
+        for (column, expected) in [
+            ("", "d"),
+            (r#", "group": "poems""#, "poems"),
+            (r#", "group": 7"#, "7"),
+            (r#", "group": null"#, "d"),
+            (r#", "group": """#, "d"),
+            (r#", "group": ["poems"]"#, "d"),
+        ] {
+            let row = format!(r#"{{"instruction": "a", "input": "", "output": "c"{column}}}"#);
+            assert_eq!(group(&plain, &row), expected, "{column}");
+            // And what is trained on is the same.
+            assert_eq!(shown(&plain, &row).unwrap(), ["", "a", "c"]);
+        }
+        // A file that has its questions in a column of that name has no groups.
+        let asked = json!({"file_name": "d", "columns": {"prompt": "group", "response": "r"}});
+        assert_eq!(group(&asked, r#"{"group": "a", "r": "c"}"#), "d");
     }
 
     #[test]
@@ -350,6 +403,8 @@ mod tests {
         let data = run("one, two", "max_samples: 2\n").unwrap();
         let answers: Vec<_> = data.examples.iter().map(|row| row.turns[0].response.as_str()).collect();
         assert_eq!((answers, data.hashes.len()), (vec!["a", "b", "c"], 3));
+        let groups: Vec<_> = data.examples.iter().map(|row| row.group.as_str()).collect();
+        assert_eq!(groups, ["one", "one", "two"]);
         assert_eq!(data.hashes[0].1.len(), 64);
         let told = run("one", "").unwrap_err().message;
         assert!(told.ends_with("1.jsonl: row 3: `output` holds no answer"), "{told}");

@@ -25,4 +25,9 @@ pub struct Example {
     pub system: String,
     /// The turns, the row's own question last.
     pub turns: Vec<Turn>,
+    /// What the row is counted under when groups of the data are compared: its `group`, else the name of its data set.
+    /// Nothing is trained on it.
+    pub group: String,
+    /// Where it stands: the file, and the row in it, counted from 1.
+    pub place: (String, u64),
 }

@@ -81,6 +81,7 @@ mod tests {
         let example = Example {
             system: system.into(),
             turns: vec![turn("a", "b"), turn("c", "d")],
+            ..Example::default()
         };
         let join = |pieces: Vec<Piece>| -> String {
             let shown = |piece| match piece {

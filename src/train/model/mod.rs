@@ -3,6 +3,8 @@
 //! Weights are tensors under their Hugging Face names. Where a weight is a variable, gradients reach it (training from
 //! scratch); otherwise they reach the [`Adapter`]'s matrices alone.
 
+mod decode;
+mod lanes;
 mod ops;
 
 use std::collections::BTreeMap;
@@ -13,8 +15,9 @@ use candle_nn::Embedding;
 
 use super::config::{Config, PROJECTIONS};
 use super::error::{Error, Result};
-use super::lora::Adapter;
+use super::lora::{Adapter, Pair};
 use super::random::{Purpose, Stream};
+pub use decode::Decoder;
 use ops::Turns;
 
 /// Tensors under their Hugging Face names.
@@ -39,13 +42,8 @@ struct Layer {
     projections: BTreeMap<&'static str, (String, Tensor)>,
 }
 
-/// Keys and values of the positions that were fed so far.
-#[derive(Debug, Clone, Default)]
-pub struct Cache {
-    /// One pair a layer, each `[batch, kv heads, positions, head width]`.
-    layers: Vec<(Tensor, Tensor)>,
-    positions: usize,
-}
+/// Keys and values of one layer, each `[batch, kv heads, time, head width]`.
+type Kept = (Tensor, Tensor);
 
 /// A token to predict: the position whose hidden state predicts it, and the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +115,12 @@ impl Llama {
         &self.config
     }
 
+    /// The matrices that adapters stand beside, `[out, in]` each, by module.
+    pub fn projections(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        let layers = self.layers.iter().flat_map(|layer| layer.projections.values());
+        layers.map(|(module, weight)| (module.as_str(), weight))
+    }
+
     /// The same model with weights that no gradient reaches: a forward pass with it builds no graph.
     pub fn detached(&self) -> Llama {
         let layers = self.layers.iter().map(|layer| Layer {
@@ -142,11 +146,6 @@ impl Llama {
     /// Rows may be padded on the right with any token: a position sees only what stands before it.
     pub fn hidden(&self, tokens: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor> {
         self.run(tokens, adapter, None)
-    }
-
-    /// The same for `tokens` that follow those in `cache`, which takes them in.
-    pub fn hidden_after(&self, cache: &mut Cache, tokens: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor> {
-        self.run(tokens, adapter, Some(cache))
     }
 
     /// The logits `[.., vocab]` of hidden states `[.., hidden]`.
@@ -185,14 +184,13 @@ impl Llama {
         Ok(ops::cross_entropy(&self.head(&hidden)?, tokens)?)
     }
 
-    fn run(&self, tokens: &Tensor, adapter: Option<&Adapter>, mut cache: Option<&mut Cache>) -> Result<Tensor> {
+    fn run(&self, tokens: &Tensor, adapter: Option<&Adapter>, mut kept: Option<&mut Vec<Kept>>) -> Result<Tensor> {
         let (batch, time) = tokens.dims2()?;
         let config = &self.config;
-        let offset = cache.as_ref().map_or(0, |cache| cache.positions);
-        let turns = Arc::new(Turns::new(offset, time, config.head_dim, config.rope_theta));
+        let turns = Arc::new(Turns::new(0, time, config.head_dim, config.rope_theta));
         let norm = |x: &Tensor, weight: &Tensor| ops::rms_norm(x, weight, config.norm_eps);
         let mut x = self.embedding.forward(&tokens.flatten_all()?)?;
-        for (index, layer) in self.layers.iter().enumerate() {
+        for layer in &self.layers {
             let project = |name: &str, x: &Tensor| layer.project(name, x, adapter);
             let normed = norm(&x, &layer.input_norm)?;
             let heads = |name: &str, count: usize| -> Result<Tensor> {
@@ -201,70 +199,52 @@ impl Llama {
             let q = ops::rotate(&heads("q_proj", config.heads)?, &turns)?;
             let k = ops::rotate(&heads("k_proj", config.kv_heads)?, &turns)?;
             let v = heads("v_proj", config.kv_heads)?;
-            let (mut k, mut v) = (k.transpose(1, 2)?.contiguous()?, v.transpose(1, 2)?.contiguous()?);
-            if let Some(cache) = cache.as_deref_mut() {
-                (k, v) = cache.extend(index, k, v)?;
+            let (k, v) = (k.transpose(1, 2)?.contiguous()?, v.transpose(1, 2)?.contiguous()?);
+            let attended = self.attend(&q, &k, &v)?;
+            if let Some(kept) = kept.as_deref_mut() {
+                kept.push((k, v));
             }
-            let attended = self.attend(&q, &k, &v, offset)?;
             x = (x + project("o_proj", &attended)?)?;
             let normed = norm(&x, &layer.post_norm)?;
             let inner = ops::swiglu(&project("gate_proj", &normed)?, &project("up_proj", &normed)?)?;
             x = (x + project("down_proj", &inner)?)?;
         }
-        if let Some(cache) = cache {
-            cache.positions += time;
-        }
         Ok(norm(&x, &self.norm)?.reshape((batch, time, config.hidden))?)
     }
 
-    /// Causal attention of queries `[batch, time, heads, width]` over keys and values `[batch, kv heads, positions, width]`;
+    /// Causal attention of queries `[batch, time, heads, width]` over keys and values `[batch, kv heads, time, width]`;
     /// gives `[batch · time, heads · width]`.
     ///
     /// The heads that share keys stand next to each other, so one product of a `[heads / kv heads · time, width]` matrix
     /// serves them all and no key is repeated.
-    fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor, offset: usize) -> Result<Tensor> {
+    fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         let (batch, time, heads, width) = q.dims4()?;
         let kv_heads = self.config.kv_heads;
         let grouped = (batch, kv_heads, heads / kv_heads * time, width);
         let q = q.transpose(1, 2)?.reshape(grouped)?;
         let scores = q.matmul(&k.transpose(2, 3)?)?;
-        let shares = ops::causal_softmax(&scores, (width as f64).sqrt().recip(), time, offset)?;
+        let shares = ops::causal_softmax(&scores, (width as f64).sqrt().recip(), time)?;
         let mixed = shares.matmul(v)?.reshape((batch, heads, time, width))?;
         Ok(mixed.transpose(1, 2)?.reshape((batch * time, heads * width))?)
     }
 }
 
 impl Layer {
-    /// A projection of `x` (`[rows, in]`), with what the adapter adds to it.
-    fn project(&self, name: &str, x: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor> {
-        let (module, weight) = self
+    /// A projection's module and weight.
+    fn projection(&self, name: &str) -> Result<(&str, &Tensor)> {
+        let found = self
             .projections
             .get(name)
-            .ok_or_else(|| Error::new(format!("a layer has no {name}")))?;
-        let base = ops::linear(x, weight)?;
-        match adapter.map_or(Ok(None), |adapter| adapter.apply(module, x))? {
-            Some(added) => Ok((base + added)?),
-            None => Ok(base),
-        }
-    }
-}
-
-impl Cache {
-    /// Positions fed so far.
-    pub fn positions(&self) -> usize {
-        self.positions
+            .map(|(module, weight)| (module.as_str(), weight));
+        found.ok_or_else(|| Error::new(format!("a layer has no {name}")))
     }
 
-    fn extend(&mut self, layer: usize, k: Tensor, v: Tensor) -> Result<(Tensor, Tensor)> {
-        match self.layers.get_mut(layer) {
-            Some(old) => {
-                *old = (Tensor::cat(&[&old.0, &k], 2)?, Tensor::cat(&[&old.1, &v], 2)?);
-                Ok(old.clone())
-            }
-            None => {
-                self.layers.push((k.clone(), v.clone()));
-                Ok((k, v))
-            }
+    /// A projection of `x` (`[rows, in]`), with what the adapter adds to it. A weight with an adapter on it is frozen.
+    fn project(&self, name: &str, x: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor> {
+        let (module, weight) = self.projection(name)?;
+        match adapter.and_then(|adapter| Some((adapter.pairs.get(module)?, adapter.scale))) {
+            Some((Pair { a, b }, scale)) => Ok(ops::adapted(x, weight, a, b, scale)?),
+            None => Ok(ops::linear(x, weight)?),
         }
     }
 }

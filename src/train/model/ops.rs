@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use candle_core::backend::BackendStorage as _;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Storage, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor};
+
+use super::lanes::{exp, largest, sigmoid, softmax, sum};
 
 /// `x · Wᵀ` with `w` of `[out, in]` and `x` of `[rows, in]`.
 ///
@@ -18,6 +20,20 @@ pub(super) fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     } else {
         x.contiguous()?.apply_op1(Frozen { weight: w.clone() })
     }
+}
+
+/// `x · (W + scale · B A)ᵀ` with `a` of `[rank, in]` and `b` of `[out, rank]`: a frozen weight with LoRA on it.
+///
+/// Adding the product to the weight takes `rank · in · out` multiplications whatever the number of rows; carrying the pair
+/// beside the weight takes fewer only for less than about a hundred rows, and several more passes over memory always.
+pub(super) fn adapted(x: &Tensor, weight: &Tensor, a: &Tensor, b: &Tensor, scale: f64) -> Result<Tensor> {
+    let weight = weight.detach();
+    x.contiguous()?.apply_op3(a, b, Adapted { weight, scale })
+}
+
+/// `W + scale · B A`.
+pub(super) fn merged(weight: &Tensor, a: &Tensor, b: &Tensor, scale: f64) -> Result<Tensor> {
+    weight.detach() + (b.detach().matmul(&a.detach())? * scale)?
 }
 
 /// `x / sqrt(mean(x²) + eps) · w` over the last dimension (Zhang and Sennrich 2019).
@@ -32,12 +48,11 @@ pub(super) fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 
 /// Softmax of `scale · x` over the last dimension, where a query sees the keys up to its own position.
 ///
-/// Rows of `x` are queries: row `r` stands at position `offset + r mod queries`. What a query does not see is 0.
-pub(super) fn causal_softmax(x: &Tensor, scale: f64, queries: usize, offset: usize) -> Result<Tensor> {
+/// Rows of `x` are queries: row `r` stands at position `r mod queries`. What a query does not see is 0.
+pub(super) fn causal_softmax(x: &Tensor, scale: f64, queries: usize) -> Result<Tensor> {
     x.contiguous()?.apply_op1(CausalSoftmax {
         scale: scale as f32,
         queries,
-        offset,
     })
 }
 
@@ -86,18 +101,7 @@ impl CustomOp1 for Frozen {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let weight = self.weight.t()?;
-        let (rows, width) = layout.shape().dims2()?;
-        let (inner, out) = weight.dims2()?;
-        if width != inner {
-            candle_core::bail!("a layer that takes {inner} numbers got {width}");
-        }
-        let (held, weight_layout) = weight.storage_and_layout();
-        let Storage::Cpu(weight) = &*held else {
-            candle_core::bail!("an operation runs on the processor only");
-        };
-        let product = storage.matmul(weight, (1, rows, out, inner), layout, weight_layout)?;
-        Ok((product, Shape::from((rows, out))))
+        times(storage, layout, &self.weight.t()?)
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
@@ -105,16 +109,72 @@ impl CustomOp1 for Frozen {
     }
 }
 
+/// The product of rows with a matrix `[in, out]`.
+pub(super) fn times(rows: &CpuStorage, layout: &Layout, matrix: &Tensor) -> Result<(CpuStorage, Shape)> {
+    let (count, width) = layout.shape().dims2()?;
+    let (inner, out) = matrix.dims2()?;
+    if width != inner {
+        candle_core::bail!("a layer that takes {inner} numbers got {width}");
+    }
+    let (held, matrix_layout) = matrix.storage_and_layout();
+    let Storage::Cpu(matrix) = &*held else {
+        candle_core::bail!("an operation runs on the processor only");
+    };
+    let product = rows.matmul(matrix, (1, count, out, inner), layout, matrix_layout)?;
+    Ok((product, Shape::from((count, out))))
+}
+
+struct Adapted {
+    weight: Tensor,
+    scale: f64,
+}
+
+impl CustomOp3 for Adapted {
+    fn name(&self) -> &'static str {
+        "adapted-linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        lx: &Layout,
+        a: &CpuStorage,
+        la: &Layout,
+        b: &CpuStorage,
+        lb: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let tensor = |storage: &CpuStorage, layout: &Layout| {
+            Tensor::from_slice(values(storage, layout)?, layout.shape(), self.weight.device())
+        };
+        let weight = merged(&self.weight, &tensor(a, la)?, &tensor(b, lb)?, self.scale)?;
+        times(x, lx, &weight.t()?)
+    }
+
+    /// With `W' = W + s · B A`, made anew rather than kept: `dx = g W'`, `dA = s · (g B)ᵀ x`, `dB = s · gᵀ (x Aᵀ)`.
+    fn bwd(
+        &self,
+        x: &Tensor,
+        a: &Tensor,
+        b: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (x, a, b) = (x.detach(), a.detach(), b.detach());
+        let dx = grad.matmul(&merged(&self.weight, &a, &b, self.scale)?)?;
+        let da = (grad.matmul(&b)? * self.scale)?.t()?.matmul(&x)?;
+        let db = grad.t()?.matmul(&(x.matmul(&a.t()?)? * self.scale)?)?;
+        Ok((Some(dx), Some(da), Some(db)))
+    }
+}
+
 struct RmsNorm {
     eps: f64,
 }
 
-impl RmsNorm {
-    /// `1 / sqrt(mean(x²) + eps)`.
-    fn inverse(&self, row: &[f32]) -> f32 {
-        let square: f32 = row.iter().map(|x| x * x).sum();
-        (square / row.len() as f32 + self.eps as f32).sqrt().recip()
-    }
+/// `1 / sqrt(mean(x²) + eps)`.
+pub(super) fn inverse(row: &[f32], eps: f32) -> f32 {
+    let square = sum(row, row, |x, y| x * y);
+    (square / row.len() as f32 + eps).sqrt().recip()
 }
 
 impl CustomOp2 for RmsNorm {
@@ -126,7 +186,7 @@ impl CustomOp2 for RmsNorm {
         let (xs, ws) = (values(x, lx)?, values(w, lw)?);
         let mut out = Vec::with_capacity(xs.len());
         for row in xs.chunks_exact(last_dim(lx)) {
-            let inverse = self.inverse(row);
+            let inverse = inverse(row, self.eps as f32);
             out.extend(row.iter().zip(ws).map(|(x, w)| x * inverse * w));
         }
         Ok((CpuStorage::F32(out), lx.shape().clone()))
@@ -145,15 +205,11 @@ impl CustomOp2 for RmsNorm {
         let mut dx = Vec::with_capacity(xs.len());
         let mut dw = vec![0f32; ws.len()];
         for (row, g) in xs.chunks_exact(width).zip(gs.chunks_exact(width)) {
-            let inverse = self.inverse(row);
-            let along: f32 = row.iter().zip(g).zip(ws).map(|((x, g), w)| g * w * x).sum();
-            let mean = along * inverse / width as f32;
-            dx.extend(
-                row.iter()
-                    .zip(g)
-                    .zip(ws)
-                    .map(|((x, g), w)| inverse * (g * w - x * inverse * mean)),
-            );
+            let inverse = inverse(row, self.eps as f32);
+            let weighted: Vec<f32> = g.iter().zip(ws).map(|(g, w)| g * w).collect();
+            let mean = sum(row, &weighted, |x, g| x * g) * inverse / width as f32;
+            let both = row.iter().zip(&weighted);
+            dx.extend(both.map(|(x, g)| inverse * (g - x * inverse * mean)));
             for ((d, x), g) in dw.iter_mut().zip(row).zip(g) {
                 *d += g * x * inverse;
             }
@@ -169,10 +225,6 @@ impl CustomOp2 for RmsNorm {
 }
 
 struct SwiGlu;
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
-}
 
 impl CustomOp2 for SwiGlu {
     fn name(&self) -> &'static str {
@@ -194,11 +246,12 @@ impl CustomOp2 for SwiGlu {
             grad.storage_and_layout(),
         );
         let (xs, us, gs) = (held(&sx, lx)?, held(&su, lu)?, held(&sg, lg)?);
-        let (mut dgate, mut dup) = (Vec::with_capacity(xs.len()), Vec::with_capacity(xs.len()));
-        for ((x, u), g) in xs.iter().zip(us).zip(gs) {
+        let (mut dgate, mut dup) = (vec![0f32; xs.len()], vec![0f32; xs.len()]);
+        let both = dgate.iter_mut().zip(&mut dup);
+        for ((dgate, dup), ((x, u), g)) in both.zip(xs.iter().zip(us).zip(gs)) {
             let s = sigmoid(*x);
-            dgate.push(g * u * s * (1.0 + x * (1.0 - s)));
-            dup.push(g * x * s);
+            *dgate = g * u * s * (1.0 + x * (1.0 - s));
+            *dup = g * x * s;
         }
         Ok((
             Some(Tensor::from_vec(dgate, gate.shape(), gate.device())?),
@@ -210,7 +263,6 @@ impl CustomOp2 for SwiGlu {
 struct CausalSoftmax {
     scale: f32,
     queries: usize,
-    offset: usize,
 }
 
 impl CustomOp1 for CausalSoftmax {
@@ -221,16 +273,15 @@ impl CustomOp1 for CausalSoftmax {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let xs = values(storage, layout)?;
         let keys = last_dim(layout);
-        let mut out = Vec::with_capacity(xs.len());
-        for (index, row) in xs.chunks_exact(keys).enumerate() {
-            let seen = (self.offset + index % self.queries.max(1) + 1).min(keys);
-            let start = out.len();
-            let largest = row.iter().take(seen).fold(f32::NEG_INFINITY, |most, x| most.max(*x));
-            out.extend(row.iter().take(seen).map(|x| ((x - largest) * self.scale).exp()));
-            let tail = out.get_mut(start..).unwrap_or_default();
-            let inverse = tail.iter().sum::<f32>().recip();
-            tail.iter_mut().for_each(|p| *p *= inverse);
-            out.resize(start + keys, 0.0);
+        let mut out = vec![0f32; xs.len()];
+        let rows = xs.chunks_exact(keys).zip(out.chunks_exact_mut(keys));
+        for (index, (row, out)) in rows.enumerate() {
+            let seen = index % self.queries.max(1) + 1;
+            let (Some(row), Some(out)) = (row.get(..seen), out.get_mut(..seen)) else {
+                candle_core::bail!("a query sees {seen} keys, and there are {keys}");
+            };
+            out.copy_from_slice(row);
+            softmax(out, self.scale);
         }
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
@@ -243,7 +294,7 @@ impl CustomOp1 for CausalSoftmax {
         let keys = last_dim(lp);
         let mut dx = Vec::with_capacity(ps.len());
         for (p, g) in ps.chunks_exact(keys).zip(gs.chunks_exact(keys)) {
-            let along: f32 = p.iter().zip(g).map(|(p, g)| p * g).sum();
+            let along = sum(p, g, |p, g| p * g);
             dx.extend(p.iter().zip(g).map(|(p, g)| self.scale * p * (g - along)));
         }
         Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
@@ -266,6 +317,20 @@ impl Turns {
         let (sin, cos) = angles.map(|angle| (angle.sin() as f32, angle.cos() as f32)).unzip();
         Turns { cos, sin, half }
     }
+
+    /// Turns a head that stands at `place`, counted from the first position; backwards when `sign` is −1.
+    ///
+    /// Number `i` of a head is paired with number `i + width / 2`, as in transformers' `rotate_half`.
+    pub(super) fn turn(&self, head: &mut [f32], place: usize, sign: f32) {
+        let at = place * self.half..(place + 1) * self.half;
+        let (Some(cos), Some(sin)) = (self.cos.get(at.clone()), self.sin.get(at)) else {
+            return;
+        };
+        let (low, high) = head.split_at_mut(self.half.min(head.len()));
+        for ((a, b), (c, s)) in low.iter_mut().zip(high).zip(cos.iter().zip(sin)) {
+            (*a, *b) = (*a * c - sign * *b * s, *b * c + sign * *a * s);
+        }
+    }
 }
 
 struct Rotate {
@@ -279,20 +344,16 @@ impl CustomOp1 for Rotate {
         "rotate"
     }
 
-    /// Number `i` of a head is paired with number `i + width / 2`, as in transformers' `rotate_half`.
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let xs = values(storage, layout)?;
         let (_, _, heads, width) = layout.shape().dims4()?;
         let half = self.turns.half.max(1);
         let sign = if self.forward { 1.0 } else { -1.0 };
-        let mut out = Vec::with_capacity(xs.len());
-        let angles = self.turns.cos.chunks_exact(half).zip(self.turns.sin.chunks_exact(half));
-        for (position, (cos, sin)) in xs.chunks_exact((heads * width).max(1)).zip(angles.cycle()) {
-            for head in position.chunks_exact(width.max(1)) {
-                let (low, high) = head.split_at(half.min(head.len()));
-                let pairs = || low.iter().zip(high).zip(cos.iter().zip(sin));
-                out.extend(pairs().map(|((a, b), (c, s))| a * c - sign * b * s));
-                out.extend(pairs().map(|((a, b), (c, s))| b * c + sign * a * s));
+        let mut out = xs.to_vec();
+        let positions = self.turns.cos.len() / half;
+        for (index, position) in out.chunks_exact_mut((heads * width).max(1)).enumerate() {
+            for head in position.chunks_exact_mut(width.max(1)) {
+                self.turns.turn(head, index % positions.max(1), sign);
             }
         }
         Ok((CpuStorage::F32(out), layout.shape().clone()))
@@ -313,8 +374,8 @@ struct CrossEntropy {
 
 /// The largest of `row`, and `Σ exp(x − largest)`.
 fn partition(row: &[f32]) -> (f32, f64) {
-    let largest = row.iter().fold(f32::NEG_INFINITY, |most, x| most.max(*x));
-    (largest, row.iter().map(|x| f64::from((x - largest).exp())).sum())
+    let most = largest(row);
+    (most, row.iter().map(|x| f64::from(exp(x - most))).sum())
 }
 
 impl CustomOp1 for CrossEntropy {
@@ -345,7 +406,7 @@ impl CustomOp1 for CrossEntropy {
             let start = dx.len();
             let (largest, sum) = partition(row);
             let factor = g / sum as f32;
-            dx.extend(row.iter().map(|x| (x - largest).exp() * factor));
+            dx.extend(row.iter().map(|x| exp(x - largest) * factor));
             if let Some(own) = dx.get_mut(start + *target as usize) {
                 *own -= g;
             }

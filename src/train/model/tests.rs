@@ -3,6 +3,7 @@
 use candle_core::{D, Var};
 
 use super::*;
+use crate::meter::kl::{Logits, forward_kl};
 pub(crate) use crate::train::config::tests::small;
 use crate::train::tensors::numbers;
 
@@ -52,14 +53,25 @@ pub(crate) fn targets() -> Vec<Target> {
 }
 
 /// The whole forward pass once more, in plain differentiable operations, with keys repeated and a mask added.
-fn plain(config: &Config, weights: &Weights, tokens: &Tensor) -> candle_core::Result<Tensor> {
+fn plain(
+    config: &Config,
+    weights: &Weights,
+    adapter: Option<&Adapter>,
+    tokens: &Tensor,
+) -> candle_core::Result<Tensor> {
     let (batch, time) = tokens.dims2()?;
     let (width, heads, kv) = (config.head_dim, config.heads, config.kv_heads);
     let norm = |x: &Tensor, w: &Tensor| -> candle_core::Result<Tensor> {
         let mean = (x.sqr()?.mean_keepdim(D::Minus1)? + config.norm_eps)?;
         x.broadcast_div(&mean.sqrt()?)?.broadcast_mul(w)
     };
-    let linear = |x: &Tensor, name: String| x.broadcast_matmul(&weights[&name].t()?);
+    let linear = |x: &Tensor, module: String| {
+        let base = x.broadcast_matmul(&weights[&format!("{module}.weight")].t()?)?;
+        match adapter.and_then(|adapter| Some((adapter.pairs.get(&module)?, adapter.scale))) {
+            Some((Pair { a, b }, scale)) => base + (x.broadcast_matmul(&a.t()?)?.broadcast_matmul(&b.t()?)? * scale)?,
+            None => Ok(base),
+        }
+    };
     let mut cos = Vec::new();
     let mut sin = Vec::new();
     for position in 0..time {
@@ -83,8 +95,9 @@ fn plain(config: &Config, weights: &Weights, tokens: &Tensor) -> candle_core::Re
     let mut x = weights["model.embed_tokens.weight"].index_select(&tokens.flatten_all()?, 0)?;
     x = x.reshape((batch, time, config.hidden))?;
     for layer in 0..config.layers {
-        let at = |name: &str| format!("model.layers.{layer}.{name}.weight");
-        let h = norm(&x, &weights[&at("input_layernorm")])?;
+        let at = |name: &str| format!("model.layers.{layer}.{name}");
+        let scale = |name: &str| &weights[&format!("{}.weight", at(name))];
+        let h = norm(&x, scale("input_layernorm"))?;
         let split = |name: &str, count: usize| -> candle_core::Result<Tensor> {
             let y = linear(&h, at(name))?
                 .reshape((batch, time, count, width))?
@@ -104,7 +117,7 @@ fn plain(config: &Config, weights: &Weights, tokens: &Tensor) -> candle_core::Re
         let p = e.broadcast_div(&e.sum_keepdim(D::Minus1)?)?;
         let mixed = p.matmul(&split("self_attn.v_proj", kv)?)?.transpose(1, 2)?;
         x = (x + linear(&mixed.reshape((batch, time, heads * width))?, at("self_attn.o_proj"))?)?;
-        let h = norm(&x, &weights[&at("post_attention_layernorm")])?;
+        let h = norm(&x, scale("post_attention_layernorm"))?;
         let inner = (linear(&h, at("mlp.gate_proj"))?.silu()? * linear(&h, at("mlp.up_proj"))?)?;
         x = (x + linear(&inner, at("mlp.down_proj"))?)?;
     }
@@ -119,7 +132,7 @@ fn the_forward_pass_agrees_with_plain_operations() {
         .unwrap()
         .hidden(&tokens(&ROWS), None)
         .unwrap();
-    let plain = plain(&config, &weights, &tokens(&ROWS)).unwrap();
+    let plain = plain(&config, &weights, None, &tokens(&ROWS)).unwrap();
     let difference = largest_difference(&numbers(&fused).unwrap(), &numbers(&plain).unwrap());
     assert!(difference < 2e-5, "{difference}");
 }
@@ -142,7 +155,7 @@ fn the_gradients_of_weights_agree_with_plain_operations() {
         } else {
             "lm_head.weight"
         };
-        let logits = plain(&config, &weights, &tokens(&ROWS)).unwrap();
+        let logits = plain(&config, &weights, None, &tokens(&ROWS)).unwrap();
         let logits = logits.broadcast_matmul(&weights[head].t().unwrap()).unwrap();
         let total = logits.exp().unwrap().sum_keepdim(2).unwrap().log().unwrap();
         let logs = logits.broadcast_sub(&total).unwrap();
@@ -159,6 +172,44 @@ fn the_gradients_of_weights_agree_with_plain_operations() {
             let plain = numbers(plain.get(weight).unwrap()).unwrap();
             let size = plain.iter().fold(0f32, |most, x| most.max(x.abs()));
             let difference = largest_difference(&fused, &plain);
+            assert!(
+                size > 1e-4 && difference < 1e-4 * size,
+                "{name}: {difference} of {size}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_pair_beside_the_weight_gives_the_same_drift_and_gradients() {
+    for kv_heads in [1, 4] {
+        let config = Config { kv_heads, ..small() };
+        let weights = lively(&config);
+        let model = Llama::new(&config, &weights).unwrap();
+        let adapter = filled(&config).tracked().unwrap();
+        let merged = model.hidden(&tokens(&ROWS), Some(&adapter)).unwrap();
+        let beside = plain(&config, &weights, Some(&adapter), &tokens(&ROWS)).unwrap();
+        let of = |hidden: &Tensor| numbers(&model.head(hidden).unwrap()).unwrap();
+        let base = of(&model.hidden(&tokens(&ROWS), None).unwrap());
+        let (left, right) = (of(&merged), of(&beside));
+        let kl = |before: &[f32], now: &[f32]| {
+            let logits = |values| Logits {
+                vocab: config.vocab,
+                values,
+            };
+            forward_kl(logits(before), logits(now))
+        };
+        let drift = kl(&base, &left);
+        assert!(drift > 0.1, "{drift}");
+        assert!((drift - kl(&base, &right)).abs() < 1e-6 && kl(&left, &right).abs() < 1e-9);
+        let gradients = |hidden: &Tensor| {
+            let loss = model.loss(hidden, &targets()).unwrap();
+            adapter.gradients(&loss.backward().unwrap()).unwrap()
+        };
+        let (left, right) = (gradients(&merged), gradients(&beside));
+        for (name, left) in &left {
+            let size = left.iter().fold(0f32, |most, x| most.max(x.abs()));
+            let difference = largest_difference(left, &right[name]);
             assert!(
                 size > 1e-4 && difference < 1e-4 * size,
                 "{name}: {difference} of {size}"

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ftrisk::guard::Guard;
 use ftrisk::ledger::{self, Action, Entry, Why};
+use ftrisk::meter::tone::Lexicon;
 use ftrisk::train::error::Result;
 use ftrisk::train::measure::Meters;
 use ftrisk::train::optim::Matrices;
@@ -15,8 +16,8 @@ use super::fixture::{Bench, policy, updates};
 
 /// Keeps the journal in memory.
 #[derive(Default)]
-struct Memory {
-    entries: Vec<Entry>,
+pub struct Memory {
+    pub entries: Vec<Entry>,
     /// Interrupts the run after the first rollback.
     at_rollback: bool,
 }
@@ -49,7 +50,8 @@ impl Bench {
     fn watched(&self, mut memory: Memory) -> (Outcome, Vec<Entry>) {
         let mut guard = self.guard();
         let decode = |tokens: &[u32]| self.setup.decode(tokens);
-        let meters = Meters::new(&self.setup.engine.model, &self.probes, &decode, guard.needs()).unwrap();
+        let lexicon = Lexicon::new([]);
+        let meters = Meters::new(&self.setup.engine, &self.probes, &decode, &lexicon, guard.needs()).unwrap();
         let start = self.setup.start.clone();
         let outcome = run::run(
             &self.setup.engine,
@@ -97,7 +99,7 @@ fn bits(matrices: &Matrices) -> BTreeMap<&String, Vec<u32>> {
 }
 
 #[track_caller]
-fn assert_same(one: &State, other: &State) {
+pub fn assert_same(one: &State, other: &State) {
     assert_eq!(
         bits(&one.adapter.values().unwrap()),
         bits(&other.adapter.values().unwrap())
@@ -108,7 +110,7 @@ fn assert_same(one: &State, other: &State) {
     assert_eq!((one.proposals, one.commits), (other.proposals, other.commits));
 }
 
-fn count(entries: &[Entry], is: impl Fn(&Action) -> bool) -> usize {
+pub fn count(entries: &[Entry], is: impl Fn(&Action) -> bool) -> usize {
     let updates = updates(entries);
     updates.iter().filter(|update| is(&update.decision.action)).count()
 }
@@ -142,13 +144,20 @@ fn an_interruption_after_a_rollback_saves_the_state_that_was_gone_back_to() {
 }
 
 #[test]
-fn a_scaled_update_has_the_moments_of_the_whole_one() {
+fn moments_are_taken_over_where_at_least_half_of_an_update_is() {
     let lines = "max drift.per_update 0.001 nats on voices else scale 100 times then stop";
     let (outcome, entries) = Bench::new(&policy(4, lines), &[]).run();
     let part = |action: &Action| matches!(action, Action::Commit { scale } if scale.get() < 1.0);
     assert_eq!(count(&entries, part), 10);
     assert_same(&outcome.kept, &Bench::new(&policy(4, lines), &[]).walk(&entries));
-    assert_eq!((outcome.kept.commits, outcome.kept.moments.step), (10, 10));
+    let most = |action: &Action| matches!(action, Action::Commit { scale } if scale.get() >= 0.5);
+    assert_eq!(outcome.kept.commits, 10);
+    assert_eq!(outcome.kept.moments.step, count(&entries, most) as u64);
+    // At a rate at which the parts are larger, some are taken over.
+    let (outcome, entries) = Bench::new(&policy(4, lines), &[("learning_rate", "0.002")]).run();
+    let over = count(&entries, most) as u64;
+    assert!(over > 0, "{entries:?}");
+    assert_eq!(outcome.kept.moments.step, over);
 }
 
 #[test]
@@ -220,7 +229,7 @@ fn an_untrained_adapter_gives_the_logits_of_the_base() {
     let bench = Bench::new(&policy(4, "max drift.total 1 nats on voices"), &[]);
     let model = &bench.setup.engine.model;
     for row in &bench.probes[&0].rows {
-        let tokens = ftrisk::train::measure::padded(&[&row.tokens]).unwrap();
+        let tokens = ftrisk::train::tensors::padded(&[&row.tokens]).unwrap();
         let logits = |adapter| {
             let hidden = model.hidden(&tokens, adapter).unwrap();
             tensors::numbers(&model.head(&hidden).unwrap()).unwrap()
