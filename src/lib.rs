@@ -6,6 +6,7 @@
 //! run.yaml ─────────▶ adapt::read ───────────▶ facts::Facts ─────────────────┘
 //!
 //! facts::Recipe ─▶ train::run ─ proposal ─▶ meter ─ readings ─▶ guard ─ decision ─▶ ledger, then the state
+//! any other loop ◀─ lines ─▶ protocol::Session ───── readings ─▶ guard ─ decision ─▶ ledger, then the answer
 //! ```
 //!
 //! Every room is pure but `cmd`, the only one that touches files, the terminal and the process.
@@ -35,7 +36,7 @@
 extern crate alloc;
 
 // The rooms in reading order: what a text is, what a number is, what can be wrong; then the language; then the run; then
-// judgement, before training and in it; then the faces.
+// judgement, before training and in it; then the faces, of which `protocol` and `embed` look at other people's loops.
 pub mod source;
 
 pub mod quantity;
@@ -60,10 +61,15 @@ pub mod guard;
 
 pub mod ledger;
 
+pub mod protocol;
+
 #[cfg(feature = "train")]
 pub mod train;
 
 pub mod report;
+
+#[cfg(feature = "train")]
+pub mod embed;
 
 pub mod builtin;
 

@@ -60,6 +60,8 @@ pub(super) enum Command {
     /// Check a run file, then train it inside the policy's budgets
     #[cfg(feature = "train")]
     Train(TrainArgs),
+    /// Check a run file, then guard a training loop over standard input and output
+    Guard(GuardArgs),
     /// Explain a diagnostic, a quantity or a fact; without a name, list all of them
     Explain(ExplainArgs),
     /// List or print the policies inside the binary
@@ -120,6 +122,33 @@ pub(super) struct TrainArgs {
     /// Treat advice as limits
     #[arg(long)]
     pub(super) strict: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 the loop ended its run inside every budget, 1 a limit is over, the guard stopped the run, or the loop went away, 2 something open or wrong, or a message that is none, 3 ftrisk failed."
+)]
+pub(super) struct GuardArgs {
+    /// A .riskpolicy file, or builtin:NAME
+    pub(super) policy: String,
+    /// The run file, as the training framework reads it
+    #[arg(value_name = "RUN")]
+    pub(super) run: PathBuf,
+    /// Training processes of the launch
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(super) world_size: Option<u32>,
+    /// Rows that one pass walks, after max_samples
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=9_007_199_254_740_992))]
+    pub(super) dataset_rows: Option<u64>,
+    /// What the launch command teaches, where the run file leaves that to the command
+    #[arg(long, value_name = "STAGE", value_parser = stage)]
+    pub(super) stage: Option<&'static str>,
+    /// Treat advice as limits
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Keep every reading and decision in a new file, a chain of hashes
+    #[arg(long, value_name = "FILE")]
+    pub(super) journal: Option<PathBuf>,
 }
 
 /// A word of the fact `stage`.

@@ -8,6 +8,7 @@ mod explain;
 mod files;
 #[cfg(feature = "train")]
 mod governed;
+mod guard;
 mod pin;
 mod policy;
 #[cfg(feature = "train")]
@@ -73,6 +74,7 @@ fn dispatch(arguments: Vec<OsString>) -> Outcome {
             environment::settle();
             train::run(&args, cli.color)
         }
+        Command::Guard(args) => guard::run(&args, cli.color),
         Command::Explain(args) => explain::run(&args),
         Command::Policy(args) => policy::run(&args),
         Command::Pin(args) => pin::run(&args, cli.color),

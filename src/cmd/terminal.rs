@@ -45,7 +45,6 @@ pub(super) fn written(error: io::Error) -> Outcome {
 }
 
 /// Writes a sentence about what is going on to standard error, which is not the result.
-#[cfg(feature = "train")]
 pub(super) fn note(message: &str) {
     let _ = writeln!(io::stderr(), "{message}");
 }
