@@ -8,9 +8,14 @@ mod it {
     mod corpus;
     mod corpus_verdicts;
     mod docs;
+    #[cfg(feature = "train")]
+    mod embed;
     mod fuzz_seeds;
+    mod guard_protocol;
     mod harness;
     mod house;
+    mod invariants;
+    mod meters;
     mod properties;
     #[cfg(feature = "train")]
     mod reference;

@@ -103,6 +103,41 @@ fn strict_makes_advice_a_limit() {
 }
 
 #[test]
+fn a_paced_budget_is_said_to_be_spread_over_the_run() {
+    let folder = clone();
+    let policy = |paced: &str| {
+        format!(
+            "policy \"p\"\nprobe text general \"g.jsonl\" every 20 updates\nmax drift.total 0.05 nats on general{paced} else stop\n"
+        )
+    };
+    folder.write("paced.riskpolicy", policy(" paced").as_bytes());
+    folder.write("plain.riskpolicy", policy("").as_bytes());
+    let run = "examples/llama-factory/inside.yaml";
+    let asked = "read on general every 20 updates; at most 0.05 nats is asked";
+    let folder = Case::within(folder)
+        .args(["check", "-v", "paced.riskpolicy", run])
+        .run()
+        .code(0)
+        .stdout_has(&format!("{asked}, spread over the run\n"))
+        .folder;
+    Case::within(folder)
+        .args(["check", "-v", "plain.riskpolicy", run])
+        .run()
+        .code(0)
+        .stdout_has(&format!("{asked}\n"));
+    Case::new()
+        .args(["explain", "drift.total"])
+        .run()
+        .code(0)
+        .stdout_has("- `paced`: a budget that can be spread over the run");
+    Case::new()
+        .args(["explain", "drift.per_update"])
+        .run()
+        .code(0)
+        .stdout_lacks("`paced`");
+}
+
+#[test]
 fn json() {
     let args = [
         "check",
@@ -182,6 +217,7 @@ fn help_and_explanations() {
         insta::assert_snapshot!("no_command_of_the_gate", screen(&[]));
     }
     insta::assert_snapshot!("help_check", screen(&["check", "--help"]));
+    insta::assert_snapshot!("help_guard", screen(&["guard", "--help"]));
     insta::assert_snapshot!("explain_quantity", screen(&["explain", "update_scale"]));
     insta::assert_snapshot!("explain_fact", screen(&["explain", "stage"]));
     insta::assert_snapshot!("explain_near", screen(&["explain", "lora_rank"]));
