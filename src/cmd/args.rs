@@ -60,6 +60,9 @@ pub(super) enum Command {
     /// Check a run file, then train it inside the policy's budgets
     #[cfg(feature = "train")]
     Train(TrainArgs),
+    /// Ask which faults the limits of a policy would notice on their probes
+    #[cfg(feature = "train")]
+    Probe(ProbeArgs),
     /// Check a run file, then guard a training loop over standard input and output
     Guard(GuardArgs),
     /// Explain a diagnostic, a quantity or a fact; without a name, list all of them
@@ -119,6 +122,36 @@ pub(super) struct TrainArgs {
     /// The run directory, in place of the run file's output_dir
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+    /// Treat advice as limits
+    #[arg(long)]
+    pub(super) strict: bool,
+}
+
+#[cfg(feature = "train")]
+#[derive(Debug, Args)]
+pub(super) struct ProbeArgs {
+    #[command(subcommand)]
+    pub(super) command: ProbeCommand,
+}
+
+#[cfg(feature = "train")]
+#[derive(Debug, Subcommand)]
+pub(super) enum ProbeCommand {
+    /// Plant faults in what the base answers, and say which limits notice them; nothing is trained
+    Check(ProbeCheckArgs),
+}
+
+#[cfg(feature = "train")]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 the largest fault of every kind is caught by a limit, 1 one of them is caught by none or a limit is over, 2 something open or wrong, 3 ftrisk failed."
+)]
+pub(super) struct ProbeCheckArgs {
+    /// A .riskpolicy file, or builtin:NAME
+    pub(super) policy: String,
+    /// The run file, as LLaMA-Factory reads it; `-` is standard input
+    #[arg(value_name = "RUN")]
+    pub(super) run: PathBuf,
     /// Treat advice as limits
     #[arg(long)]
     pub(super) strict: bool,

@@ -12,6 +12,8 @@ mod guard;
 mod pin;
 mod policy;
 #[cfg(feature = "train")]
+mod probe;
+#[cfg(feature = "train")]
 mod progress;
 #[cfg(feature = "train")]
 mod rundir;
@@ -73,6 +75,11 @@ fn dispatch(arguments: Vec<OsString>) -> Outcome {
         Command::Train(args) => {
             environment::settle();
             train::run(&args, cli.color)
+        }
+        #[cfg(feature = "train")]
+        Command::Probe(args) => {
+            environment::settle();
+            probe::run(&args, cli.color)
         }
         Command::Guard(args) => guard::run(&args, cli.color),
         Command::Explain(args) => explain::run(&args),

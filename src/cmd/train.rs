@@ -8,7 +8,7 @@ use super::check::{compiled, is_swapped, judged};
 use super::governed::{self, Governed};
 use super::rundir::{Claim, RunDirectory};
 use super::signals::Signals;
-use super::{BAD_INPUT, Outcome, files, terminal};
+use super::{BAD_INPUT, Failure, Outcome, files, terminal};
 use crate::adapt::{self, Launch};
 use crate::builtin;
 use crate::diag::render::render;
@@ -19,34 +19,50 @@ use crate::ir::{self, Policy, Verdict};
 use crate::meter::tone::Lexicon;
 use crate::quantity::{ProbeKind, Quantity};
 use crate::report::{self, train::not_measured};
-use crate::source::{Place, Sources, sha256};
-use crate::train::data::files as data;
+use crate::source::{Place, SourceId, Sources, sha256};
+use crate::train::data::files::{self as data, Data};
 use crate::train::error::Error;
 use crate::train::probe::Probe;
 use crate::train::setup::Setup;
 
 /// A finding that ends the command before the first update.
-type Refused<T> = Result<T, Vec<Diagnostic>>;
+pub(super) type Refused<T> = Result<T, Vec<Diagnostic>>;
 
-pub(super) fn run(args: &TrainArgs, color: Color) -> Outcome {
-    if is_swapped("train", &args.policy) {
-        return Ok(BAD_INPUT);
+/// What is known of a run that the check lets through.
+pub(super) struct Checked {
+    pub(super) policy: Policy,
+    pub(super) run: SourceId,
+    pub(super) read: adapt::Trained,
+    pub(super) data: Option<Result<Data, Error>>,
+    /// The lines that wait for a reading.
+    pub(super) later: Vec<usize>,
+}
+
+/// The check, and what it prints. `Err` has the code that the command ends with.
+pub(super) fn checked(
+    command: &str,
+    (policy_file, run_file): (&str, &Path),
+    strict: bool,
+    sources: &mut Sources,
+    color: Color,
+) -> Result<Result<Checked, u8>, Failure> {
+    if is_swapped(command, policy_file) {
+        return Ok(Err(BAD_INPUT));
     }
-    let mut sources = Sources::default();
     let style = terminal::style(color);
-    let mut report = compiled(&args.policy, args.strict, &mut sources);
+    let mut report = compiled(policy_file, strict, sources);
     let Some(policy) = report.judging().cloned() else {
-        terminal::print(&report::check_text(&report, &sources, style, false))?;
-        return Ok(report.exit_code());
+        terminal::print(&report::check_text(&report, sources, style, false))?;
+        return Ok(Err(report.exit_code()));
     };
-    let run = match files::run(&args.run, &mut sources) {
+    let run = match files::run(run_file, sources) {
         Ok(run) => run,
-        Err(finding) => return refuse(&[*finding], &sources, color),
+        Err(finding) => return refuse(&[*finding], sources, color).map(Err),
     };
 
     // First the check: nothing is loaded for a run that is over. How many rows a pass walks is known here without a
     // flag; what else is wrong with the data is said after the verdicts.
-    let read = adapt::recipe(run, &sources);
+    let read = adapt::recipe(run, sources);
     let data = read.recipe.as_ref().map(data::read);
     let rows = match &data {
         Some(Ok(data)) => Some(data.examples.len() as u64),
@@ -57,7 +73,7 @@ pub(super) fn run(args: &TrainArgs, color: Color) -> Outcome {
         dataset_rows: rows,
         stage: None,
     };
-    let judged = judged(&policy, &args.run, run, launch, args.strict, &sources);
+    let judged = judged(&policy, run_file, run, launch, strict, sources);
     let later: Vec<usize> = judged
         .judgement
         .iter()
@@ -66,7 +82,7 @@ pub(super) fn run(args: &TrainArgs, color: Color) -> Outcome {
         .map(|judged| judged.line)
         .collect();
     report.runs = vec![judged];
-    terminal::print(&report::check_text(&report, &sources, style, false))?;
+    terminal::print(&report::check_text(&report, sources, style, false))?;
     let code = report.exit_code();
     if code == BAD_INPUT {
         // What is open may be so because the data could not be counted or the file is none that is trained, and no flag
@@ -74,12 +90,33 @@ pub(super) fn run(args: &TrainArgs, color: Color) -> Outcome {
         let is_told = |finding: &&Diagnostic| finding.code == Code::NotTrained;
         let mut causes: Vec<Diagnostic> = read.diagnostics.iter().filter(is_told).cloned().collect();
         causes.extend(data.as_ref().and_then(|data| data.as_ref().err()).map(train_input));
-        return refuse(&causes, &sources, color);
+        return refuse(&causes, sources, color).map(Err);
     }
     if code != 0 {
-        return Ok(code);
+        return Ok(Err(code));
     }
+    Ok(Ok(Checked {
+        policy,
+        run,
+        read,
+        data,
+        later,
+    }))
+}
 
+pub(super) fn run(args: &TrainArgs, color: Color) -> Outcome {
+    let mut sources = Sources::default();
+    let style = terminal::style(color);
+    let Checked {
+        policy,
+        run,
+        read,
+        data,
+        later,
+    } = match checked("train", (&args.policy, &args.run), args.strict, &mut sources, color)? {
+        Ok(checked) => checked,
+        Err(code) => return Ok(code),
+    };
     let without_effect = read.without_effect;
     let prepared = armed(&policy, &later, args.strict).and_then(|guard| {
         let recipe = match read.recipe {
@@ -142,7 +179,7 @@ fn without(keys: &[(String, Place, &'static str)]) -> Vec<String> {
         .collect()
 }
 
-fn refuse(findings: &[Diagnostic], sources: &Sources, color: Color) -> Outcome {
+pub(super) fn refuse(findings: &[Diagnostic], sources: &Sources, color: Color) -> Outcome {
     let style = terminal::style(color);
     let drawn: Vec<String> = findings.iter().map(|finding| render(finding, sources, style)).collect();
     terminal::print(&drawn.join("\n"))?;
@@ -150,7 +187,7 @@ fn refuse(findings: &[Diagnostic], sources: &Sources, color: Color) -> Outcome {
 }
 
 /// The guard for what the check left for later.
-fn armed(policy: &Policy, later: &[usize], strict: bool) -> Refused<Guard> {
+pub(super) fn armed(policy: &Policy, later: &[usize], strict: bool) -> Refused<Guard> {
     Guard::arm(policy, later, strict)
         .map_err(|lines| lines.iter().filter_map(|line| not_measured(policy, *line)).collect())
 }
@@ -181,7 +218,7 @@ fn taken(out: &Path, place: Option<Place>) -> Diagnostic {
     }
 }
 
-fn train_input(error: &Error) -> Diagnostic {
+pub(super) fn train_input(error: &Error) -> Diagnostic {
     let finding = Diagnostic::new(Code::TrainInput, error.message.clone());
     match &error.help {
         Some(help) => finding.help(help.clone()),
@@ -190,7 +227,12 @@ fn train_input(error: &Error) -> Diagnostic {
 }
 
 /// The probes that armed limits read, by their index in the policy.
-fn probes(policy: &Policy, guard: &Guard, policy_file: &str, setup: &Setup) -> Refused<BTreeMap<usize, Probe>> {
+pub(super) fn probes(
+    policy: &Policy,
+    guard: &Guard,
+    policy_file: &str,
+    setup: &Setup,
+) -> Refused<BTreeMap<usize, Probe>> {
     let mut probes = BTreeMap::new();
     for index in guard.limits().iter().filter_map(|limit| limit.probe) {
         if let Some(declared) = policy.probes.get(index).filter(|_| !probes.contains_key(&index)) {
@@ -201,7 +243,7 @@ fn probes(policy: &Policy, guard: &Guard, policy_file: &str, setup: &Setup) -> R
 }
 
 /// The words that tone is read by: those of the policy, where it declares some, else the shipped ones.
-fn lexicon(policy: &Policy, guard: &Guard, policy_file: &str, setup: &Setup) -> Refused<Lexicon> {
+pub(super) fn lexicon(policy: &Policy, guard: &Guard, policy_file: &str, setup: &Setup) -> Refused<Lexicon> {
     let is_read = |limit: &Armed| limit.quantity == Quantity::ToneAbsolutes;
     if !guard.limits().iter().any(is_read) {
         return Ok(Lexicon::new([]));
@@ -219,7 +261,7 @@ fn lexicon(policy: &Policy, guard: &Guard, policy_file: &str, setup: &Setup) -> 
 }
 
 /// Refuses limits that their probes are too small to hold.
-fn resolved(policy: &Policy, guard: &Guard, probes: &BTreeMap<usize, Probe>, setup: &Setup) -> Refused<()> {
+pub(super) fn resolved(policy: &Policy, guard: &Guard, probes: &BTreeMap<usize, Probe>, setup: &Setup) -> Refused<()> {
     let rows = |probe: usize| probes.get(&probe).map_or(0, |probe| probe.rows.len() as u64);
     // Before the first update, at the cadence, and after the last.
     let every = guard.needs().iter().map(|need| need.every).min().unwrap_or(1).max(1);
@@ -234,7 +276,7 @@ fn resolved(policy: &Policy, guard: &Guard, probes: &BTreeMap<usize, Probe>, set
 }
 
 /// A probe as the model reads it.
-fn probe(declared: &ir::Probe, policy_file: &str, setup: &Setup) -> Refused<Probe> {
+pub(super) fn probe(declared: &ir::Probe, policy_file: &str, setup: &Setup) -> Refused<Probe> {
     let Some(pinned) = &declared.sha256 else {
         let finding = Diagnostic::new(
             Code::ProbeUnpinned,

@@ -8,6 +8,7 @@ mod gradients;
 mod input;
 mod invariants;
 mod meters;
+mod probe;
 mod states;
 
 use std::fs;

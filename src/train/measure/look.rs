@@ -137,7 +137,7 @@ impl Meters<'_> {
     }
 
     /// The rows of a look.
-    fn asked(&self, look: Look) -> Result<Vec<Asked>> {
+    pub(super) fn asked(&self, look: Look) -> Result<Vec<Asked>> {
         match look {
             Look::Texts(probe) => Ok(self
                 .probe(probe)?

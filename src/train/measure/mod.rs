@@ -2,6 +2,7 @@
 //!
 //! Measured on detached weights in f32. `look.rs` runs the model, `behaviour.rs` keeps what it said with the state.
 
+pub mod fault;
 mod look;
 mod weights;
 

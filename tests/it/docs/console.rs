@@ -26,6 +26,10 @@ const NOT_RUN: &[(&str, &str)] = &[
         "ftrisk train",
         "it trains for minutes, and what it prints depends on the machine",
     ),
+    (
+        "ftrisk probe check",
+        "it loads a model, and what it prints depends on the machine",
+    ),
     ("cargo run --release --locked -- train", "the same"),
     (
         "cargo run --release --locked --example tiny_base",
@@ -34,7 +38,7 @@ const NOT_RUN: &[(&str, &str)] = &[
 ];
 
 /// What only a binary with the trainer prints so; the tests of the gate, which has none, pass over it.
-const OF_THE_TRAINER: &[&str] = &["ftrisk --help", "ftrisk train --help"];
+const OF_THE_TRAINER: &[&str] = &["ftrisk --help", "ftrisk train --help", "ftrisk probe check --help"];
 
 /// Whether a command is shown and not run.
 fn is_only_shown(command: &str) -> bool {

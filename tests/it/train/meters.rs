@@ -15,7 +15,7 @@ const PAIRS: &str = r#"{"prompt":"Is it late?","answers":["yes, so it is","no, i
 "#;
 
 /// The fixture's folder with a probe of each kind that a limit is read on, and the head of a policy that declares them.
-fn probed(every: u32) -> (Folder, String) {
+pub(super) fn probed(every: u32) -> (Folder, String) {
     let folder = folder();
     folder.write("pairs.jsonl", PAIRS.as_bytes());
     let declared = |kind: &str, name: &str, file: &str| {
