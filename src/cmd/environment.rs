@@ -2,6 +2,8 @@
 
 use std::env;
 
+use crate::train::machine;
+
 /// The name, and the value, of every setting.
 ///
 /// The products' worker threads spin while they wait, which on a busy machine takes the time from the thread they wait
@@ -12,6 +14,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("MALLOC_TRIM_THRESHOLD_", "2147483648"),
     ("MALLOC_TOP_PAD_", "67108864"),
 ];
+/// How many threads compute.
+const THREADS: &str = "RAYON_NUM_THREADS";
 /// Says that the process was started with the settings, whatever came of them.
 const DONE: &str = "FTRISK_ENVIRONMENT";
 
@@ -25,10 +29,12 @@ pub(super) fn settle() {
         use std::os::unix::process::CommandExt as _;
 
         let missing = SETTINGS.iter().filter(|(name, _)| env::var_os(name).is_none());
-        let _ = std::process::Command::new(program)
-            .args(env::args_os().skip(1))
-            .envs(missing.copied())
-            .env(DONE, "1")
-            .exec();
+        let mut again = std::process::Command::new(program);
+        again.args(env::args_os().skip(1)).envs(missing.copied()).env(DONE, "1");
+        // Unset, the number of processors is looked up at every product, which costs a third of a step.
+        if env::var_os(THREADS).is_none() {
+            again.env(THREADS, machine::threads().to_string());
+        }
+        let _ = again.exec();
     }
 }

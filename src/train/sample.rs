@@ -11,7 +11,7 @@ use super::random::{Purpose, Stream};
 
 /// Rows that are drawn side by side: more share each reading of the weights, and fewer leave their keys and values in the
 /// processor's cache.
-const ROWS_AT_ONCE: usize = 8;
+const ROWS_AT_ONCE: usize = 6;
 
 /// `length` tokens after each of `prompts`; `None` when the model gives logits that are not finite. The end of text is a
 /// token like any other, so that every sample has the same length.

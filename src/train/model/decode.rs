@@ -11,7 +11,6 @@ use super::ops::{self, Turns};
 use super::{Kept, Llama};
 use crate::train::error::{Error, Result};
 use crate::train::lora::{Adapter, Pair};
-
 use crate::train::tensors::{self, padded};
 
 /// Multiplications from which on a product is shared out over threads.
