@@ -2,6 +2,9 @@
 //!
 //! Times differ between machines and minutes; shares of a step taken in the same run differ less. Every round times each
 //! thing once, in turn, so that a machine that slows down slows all of them; a cell is a median over the rounds.
+//!
+//! `ftrisk` starts itself again with the settings of `src/cmd/environment.rs`, above all `RAYON_NUM_THREADS`; a bench that
+//! is to tell what people see is run with them.
 
 #![expect(
     clippy::expect_used,
