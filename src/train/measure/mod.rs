@@ -125,8 +125,11 @@ impl<'m> Meters<'m> {
                 reading: estimate.value,
                 standard_error: estimate.standard_error,
                 prompts: match need.probe {
-                    Some(_) if guard.asks_prompts(need.quantity, need.probe) => estimate.prompts,
-                    _ => Vec::new(),
+                    Some(_) if !guard.asks_prompts(need.quantity, need.probe) => Vec::new(),
+                    // They were evaluated in that order.
+                    Some(_) if ends_early(need) => estimate.prompts,
+                    Some(probe) => self.shuffled(probe, estimate.prompts),
+                    None => Vec::new(),
                 },
             });
         }
@@ -150,6 +153,17 @@ impl<'m> Meters<'m> {
             }
         }
         Ok(Estimate::mean(prompts))
+    }
+
+    /// The values of prompts in the probe's fixed random order: a file may have its prompts by subject or language, and what
+    /// they certify about others holds for a sample.
+    fn shuffled(&self, probe: usize, prompts: Vec<Reading>) -> Vec<Reading> {
+        match self.orders.get(&probe) {
+            Some(order) if order.len() == prompts.len() => {
+                order.iter().filter_map(|row| prompts.get(*row).copied()).collect()
+            }
+            _ => prompts,
+        }
     }
 
     /// One reading, from what was looked at.

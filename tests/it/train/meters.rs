@@ -267,3 +267,29 @@ fn a_limit_at_a_confidence_is_certified_or_broken() {
         "{evaluated:?}"
     );
 }
+
+#[test]
+fn every_prompt_of_a_share_is_evidence() {
+    let (folder, head) = probed(2);
+    let rows: String = (0..300)
+        .map(|at| format!("{{\"prompt\":\"Number {at}?\",\"answers\":[\"yes {at}\",\"no {at}\"]}}\n"))
+        .collect();
+    folder.write("many.jsonl", rows.as_bytes());
+    let hash = sha256(rows.as_bytes());
+    let lines = format!(
+        "probe pairs many \"many.jsonl\" sha256 \"{hash}\" every 1 updates\nadvise max boundary.flips 10% on many at 90% confidence"
+    );
+    let ran = case(
+        folder,
+        &format!("{head}{lines}\n"),
+        &run_file(&[("learning_rate", "0.02"), ("max_steps", "1")]),
+    )
+    .run()
+    .code(0);
+    let entries = journal(ran.folder.path()).entries;
+    let reading = &updates(&entries)[0].readings[0];
+    assert_eq!(reading.prompts.len(), 300);
+    let flipped: Vec<f64> = reading.prompts.iter().map(|prompt| prompt.0.as_f64()).collect();
+    let share = flipped.iter().sum::<f64>() / 300.0;
+    assert!((share - reading.reading().as_f64()).abs() < 1e-12);
+}
