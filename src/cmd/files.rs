@@ -6,8 +6,8 @@ use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use crate::builtin;
-use crate::diag::{Code, Diagnostic, closest};
-use crate::ir::Policy;
+use crate::diag::{Code, Diagnostic, Severity, closest};
+use crate::ir::{self, Policy};
 use crate::source::{Place, SourceId, Sources, Span, sha256};
 
 /// A probe larger than this is no probe: it is measured whole, again and again.
@@ -157,6 +157,50 @@ pub(super) fn digest(path: &str, policy_file: &str) -> Read<Option<String>> {
         return Ok(Some(probe.sha256.to_owned()));
     }
     Ok(probe(path, policy_file)?.map(|bytes| sha256(&bytes)))
+}
+
+/// The bytes of a pinned probe that is about to be measured on. `doing` and `who` say in the findings what refuses it and
+/// who measures.
+pub(super) fn measured_on(
+    declared: &ir::Probe,
+    policy_file: &str,
+    [doing, who]: [&str; 2],
+) -> Read<Cow<'static, [u8]>> {
+    let Some(pinned) = &declared.sha256 else {
+        return Err(Box::new(
+            Diagnostic::new(
+                Code::ProbeUnpinned,
+                format!("`{}` is not pinned by its hash", declared.path),
+            )
+            .weighing(Severity::Error)
+            .at(declared.place, format!("{doing} refuses it"))
+            .help(format!(
+                "`ftrisk pin {policy_file}` writes it: what is measured has to be comparable"
+            )),
+        ));
+    };
+    let Some(bytes) = probe(&declared.path, policy_file)? else {
+        return Err(Box::new(
+            Diagnostic::new(
+                Code::CannotRead,
+                format!("cannot read {}: there is no such file", declared.path),
+            )
+            .at(declared.place, "measured on this")
+            .help(format!("{who} measures on it, so it has to be there: restore it")),
+        ));
+    };
+    // The check compared what was there then; what is measured on is what was read now.
+    if sha256(&bytes) != *pinned {
+        return Err(Box::new(
+            Diagnostic::new(
+                Code::ProbeHash,
+                format!("{} changed while the run was prepared", declared.path),
+            )
+            .at(declared.place, "the pinned hash")
+            .help("restore the file and start again"),
+        ));
+    }
+    Ok(bytes)
 }
 
 /// The bytes of a probe; `None` when there is no such file.

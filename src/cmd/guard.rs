@@ -11,8 +11,8 @@ use super::args::{Color, GuardArgs};
 use super::check::{compiled, is_swapped, judged};
 use super::{BAD_INPUT, Failure, Outcome, files, terminal};
 use crate::adapt::{self, Launch};
+use crate::diag::Diagnostic;
 use crate::diag::render::render;
-use crate::diag::{Code, Diagnostic, Severity};
 use crate::facts::{Derived, Facts, Input, derive};
 use crate::guard::Guard;
 use crate::ir::{Policy, Verdict};
@@ -155,33 +155,7 @@ fn armed(policy: &Policy, later: &[usize], args: &GuardArgs) -> Result<Guard, Ve
         findings.collect()
     })?;
     for probe in guard.needs().iter().filter_map(|need| policy.probes.get(need.probe?)) {
-        if probe.sha256.is_none() {
-            let finding = Diagnostic::new(
-                Code::ProbeUnpinned,
-                format!("`{}` is not pinned by its hash", probe.path),
-            )
-            .weighing(Severity::Error)
-            .at(probe.place, "guarding refuses it")
-            .help(format!(
-                "`ftrisk pin {}` writes it: what is measured has to be comparable",
-                args.policy
-            ));
-            return Err(vec![finding]);
-        }
-        // A file that differs from its pin was a finding of the policy before.
-        match files::digest(&probe.path, &args.policy) {
-            Ok(Some(_)) => {}
-            Ok(None) => {
-                let finding = Diagnostic::new(
-                    Code::CannotRead,
-                    format!("cannot read {}: there is no such file", probe.path),
-                )
-                .at(probe.place, "measured on this")
-                .help("the loop measures on it, so it has to be there: restore it");
-                return Err(vec![finding]);
-            }
-            Err(finding) => return Err(vec![*finding]),
-        }
+        files::measured_on(probe, &args.policy, ["guarding", "the loop"]).map_err(|finding| vec![*finding])?;
     }
     Ok(guard)
 }

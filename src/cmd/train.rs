@@ -19,7 +19,7 @@ use crate::ir::{self, Policy, Verdict};
 use crate::meter::tone::Lexicon;
 use crate::quantity::{ProbeKind, Quantity};
 use crate::report::{self, train::not_measured};
-use crate::source::{Place, SourceId, Sources, sha256};
+use crate::source::{Place, SourceId, Sources};
 use crate::train::data::files::{self as data, Data};
 use crate::train::error::Error;
 use crate::train::probe::Probe;
@@ -277,41 +277,8 @@ pub(super) fn resolved(policy: &Policy, guard: &Guard, probes: &BTreeMap<usize, 
 
 /// A probe as the model reads it.
 pub(super) fn probe(declared: &ir::Probe, policy_file: &str, setup: &Setup) -> Refused<Probe> {
-    let Some(pinned) = &declared.sha256 else {
-        let finding = Diagnostic::new(
-            Code::ProbeUnpinned,
-            format!("`{}` is not pinned by its hash", declared.path),
-        )
-        .weighing(crate::diag::Severity::Error)
-        .at(declared.place, "training refuses it")
-        .help(format!(
-            "`ftrisk pin {policy_file}` writes it: what is measured has to be comparable"
-        ));
-        return Err(vec![finding]);
-    };
-    let bytes = match files::probe(&declared.path, policy_file) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => {
-            let finding = Diagnostic::new(
-                Code::CannotRead,
-                format!("cannot read {}: there is no such file", declared.path),
-            )
-            .at(declared.place, "measured on this")
-            .help("training measures on it, so it has to be there: restore it");
-            return Err(vec![finding]);
-        }
-        Err(finding) => return Err(vec![*finding]),
-    };
-    // The check compared what was there then; what is measured on is what was read now.
-    if sha256(&bytes) != *pinned {
-        let finding = Diagnostic::new(
-            Code::ProbeHash,
-            format!("{} changed while the run was prepared", declared.path),
-        )
-        .at(declared.place, "the pinned hash")
-        .help("restore the file and start again");
-        return Err(vec![finding]);
-    }
+    let bytes =
+        files::measured_on(declared, policy_file, ["training", "training"]).map_err(|finding| vec![*finding])?;
     setup
         .probe(&declared.name, &declared.path, declared.kind, &bytes)
         .map_err(|error| vec![train_input(&error).at(declared.place, "measured on this")])
