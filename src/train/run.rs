@@ -18,7 +18,7 @@ use crate::ir::Policy;
 use crate::ledger::{self, Base, Entry, Number, Try, Update, Why};
 use crate::meter::Reading;
 use crate::meter::kl::Moved;
-use crate::quantity::{Dimension, Finite, Moment};
+use crate::quantity::{Finite, Moment, Quantity};
 
 /// What looks at a run from outside.
 pub trait Watch {
@@ -233,7 +233,9 @@ impl Run<'_, '_> {
         let update = now.state.proposals + 1;
         let is_last = update == self.engine.updates();
         self.watch.see(Event::Phase(Phase::Propose));
-        let step = self.engine.propose(&now.state, guard.halvings())?;
+        // A decision may slow the run; what is searched later was proposed at this rate.
+        let halvings = guard.halvings();
+        let step = self.engine.propose(&now.state, halvings)?;
 
         self.watch.see(Event::Phase(Phase::Measure));
         let mut tries = Vec::new();
@@ -288,7 +290,7 @@ impl Run<'_, '_> {
             }
         };
 
-        let suspect = self.suspect(guard, &decision, update, now)?;
+        let suspect = self.suspect(guard, &decision, (update, halvings), now)?;
         self.watch.see(Event::Phase(Phase::Record));
         if matches!(decision.action, Act::Commit { .. } | Act::Skip) {
             self.path.walk(self.meters, &next.behaviour);
@@ -335,15 +337,16 @@ impl Run<'_, '_> {
             let found = Unresolved::Coarse(found);
             self.watch.see(Event::Unresolved { found });
         }
-        // Of the quantities in nats, those that are read along texts and start at 0.
-        let is_drift = |limit: &&Armed| {
-            limit.quantity.row().dimension == Dimension::Information && !limit.quantity.row().base && !limit.advice
-        };
-        for limit in guard.limits().iter().filter(is_drift) {
+        let mut floors: BTreeMap<usize, Option<Finite>> = BTreeMap::new();
+        for limit in guard.limits().iter().filter(|limit| is_drift(limit) && !limit.advice) {
             let (Some(bound), Some(probe)) = (limit.bound_now(), limit.probe) else {
                 continue;
             };
-            if let Some(floor) = self.meters.noise_floor(probe)?.filter(|floor| *floor > bound) {
+            let floor = match floors.get(&probe) {
+                Some(floor) => *floor,
+                None => *floors.entry(probe).or_insert(self.meters.noise_floor(probe)?),
+            };
+            if let Some(floor) = floor.filter(|floor| *floor > bound) {
                 resolves = false;
                 let line = limit.line;
                 let found = Unresolved::Noise { line, floor };
@@ -355,7 +358,13 @@ impl Run<'_, '_> {
 
     /// The sample that moves the model most, where per-update limits let nothing of the update through. Searched once for
     /// each batch: when a rollback brings it again, it is known.
-    fn suspect(&mut self, guard: &Guard, decision: &Decision, update: u64, now: &Live) -> Result<Option<Suspect>> {
+    fn suspect(
+        &mut self,
+        guard: &Guard,
+        decision: &Decision,
+        (update, halvings): (u64, u32),
+        now: &Live,
+    ) -> Result<Option<Suspect>> {
         let is_per_update = |breach: &&Breach| !breach.advice && breach.quantity.row().moment == Moment::Update;
         let breach = decision.breaches.iter().find(is_per_update);
         let is_committed = matches!(decision.action, Act::Commit { .. });
@@ -364,7 +373,7 @@ impl Run<'_, '_> {
         };
         self.refused = Some(update);
         self.watch.see(Event::Phase(Phase::Search));
-        suspect::suspect(self.engine, self.meters, guard, breach, now)
+        suspect::suspect(self.engine, self.meters, (guard, halvings), breach, now)
     }
 
     fn named(&self, suspect: &Suspect) -> ledger::Suspect {
@@ -438,6 +447,14 @@ fn unreadable(guard: &Guard) -> Vec<Measured> {
         .filter(|need| is_per_update(need))
         .map(|need| Measured::new(need.quantity, need.probe, Reading::NotFinite))
         .collect()
+}
+
+/// Whether a limit is a ceiling on a forward KL, which rounding alone keeps above 0.
+fn is_drift(limit: &Armed) -> bool {
+    matches!(
+        limit.quantity,
+        Quantity::DriftPerUpdate | Quantity::DriftTotal | Quantity::DriftTail | Quantity::DriftSpread
+    )
 }
 
 /// Whether a need is read on the proposal itself, before anything is fixed.

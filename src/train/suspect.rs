@@ -22,20 +22,20 @@ pub struct Suspect {
 }
 
 /// Searches the batch of the next update of `now` for the sample that breaks a per-update limit furthest; `None` for a
-/// batch without rows.
+/// batch without rows. `halvings` are those of the rate at which the batch was proposed.
 ///
 /// # Errors
 /// When the model cannot be run.
 pub fn suspect(
     engine: &Engine,
     meters: &Meters<'_>,
-    guard: &Guard,
+    (guard, halvings): (&Guard, u32),
     breach: &Breach,
     now: &Live,
 ) -> Result<Option<Suspect>> {
     let batch: Vec<usize> = engine.plan.batches(now.state.proposals).concat();
     let read = |rows: &[usize]| -> Result<Reading> {
-        let step = engine.propose_rows(&now.state, guard.halvings(), &[rows.to_vec()])?;
+        let step = engine.propose_rows(&now.state, halvings, &[rows.to_vec()])?;
         if !step.is_finite() {
             return Ok(Reading::NotFinite);
         }

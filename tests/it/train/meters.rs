@@ -293,3 +293,17 @@ fn every_prompt_of_a_share_is_evidence() {
     let share = flipped.iter().sum::<f64>() / 300.0;
     assert!((share - reading.reading().as_f64()).abs() < 1e-12);
 }
+
+#[test]
+fn a_signed_bound_is_not_taken_for_one_below_the_noise() {
+    // Rounding keeps drift above 0; a gap may well be asked to be below it.
+    let ran = train_under("max memorisation.gap 0 nats on voices else stop", &[("max_steps", "1")]);
+    assert!(!ran.stdout.contains("probe-resolution"), "{}", ran.stdout);
+    // A ceiling that nothing can keep never passes: below the noise it is refused, else the first update breaks it.
+    let ran = train_under("max drift.total 1e-30 nats on voices else stop", &[("max_steps", "1")]);
+    assert!(
+        ran.code == 1 || ran.stdout.contains("rounding alone would break this"),
+        "{}",
+        ran.stdout
+    );
+}
