@@ -3,19 +3,19 @@
 //! The first test that fits decides. The tests were written against the files that eleven frameworks ship; each looks
 //! for keys that only one of them has.
 
-use super::keys::{self, V0};
+use super::dialect::{llama_factory, llama_factory_v1};
+use super::keys::{self, LLAMA_FACTORY};
 use super::scalar::{Loader, Value, resolve};
+use super::table::Dialect;
 use super::tree::Map;
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Place, SourceId, Span};
 
 /// What a file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
-    /// A run of LLaMA-Factory.
-    LlamaFactory,
-    /// A run of LLaMA-Factory's v1 trainers.
-    LlamaFactoryV1,
+    /// A run in a dialect that we read.
+    Run(&'static Dialect),
     /// A run of a framework that we do not read; its name with an article, and the key that gave it away.
     Other(&'static str, &'static str),
     /// No run: what it does, what to check instead, and the key that gave it away.
@@ -37,8 +37,8 @@ pub(super) fn kind(map: &Map) -> Kind {
         unsloth,
         axolotl,
         llama_board,
-        llama_factory,
-        llama_factory_v1,
+        of_llama_factory,
+        of_llama_factory_v1,
         mlx,
         swift,
         trainer,
@@ -81,7 +81,7 @@ pub(super) fn refusal(source: SourceId, map: &Map, kind: Kind) -> Diagnostic {
         )
         .at(Place { source, span: first }, "the file starts here")
         .help("check the file that the framework's own command takes"),
-        Kind::Nothing | Kind::LlamaFactory | Kind::LlamaFactoryV1 => Diagnostic::new(
+        Kind::Nothing | Kind::Run(_) => Diagnostic::new(
             Code::NotARun,
             "this file trains nothing: no trainer reads any of its keys",
         )
@@ -194,12 +194,12 @@ fn llama_board(map: &Map) -> Option<Kind> {
 }
 
 /// Keys of LLaMA-Factory that no other framework has beside `model_name_or_path`.
-const LLAMA_FACTORY: &str = "
+const LLAMA_FACTORY_MARKS: &str = "
     finetuning_type cutoff_len lora_target lora_rank infer_backend export_dir quantization_method dataset_dir
     pref_loss max_samples template";
 const STAGES: &[&str] = &["pt", "sft", "rm", "ppo", "dpo", "kto"];
 
-fn llama_factory(map: &Map) -> Option<Kind> {
+fn of_llama_factory(map: &Map) -> Option<Kind> {
     let has_stage = map
         .get("stage")
         .and_then(|entry| entry.value.scalar())
@@ -208,7 +208,7 @@ fn llama_factory(map: &Map) -> Option<Kind> {
     let certain = marks.iter().filter(|key| map.get(key).is_some()).count() + usize::from(has_stage);
     let names_model = map.get("model_name_or_path").is_some();
     let is_ours = if names_model {
-        has_stage || map.has_any(LLAMA_FACTORY)
+        has_stage || map.has_any(LLAMA_FACTORY_MARKS)
     } else {
         // The model's key may be misspelled, or come from the command line.
         certain >= 2
@@ -216,7 +216,11 @@ fn llama_factory(map: &Map) -> Option<Kind> {
     if !is_ours {
         return None;
     }
-    let known = map.entries.iter().filter(|entry| V0.contains_key(entry.name())).count();
+    let known = map
+        .entries
+        .iter()
+        .filter(|entry| LLAMA_FACTORY.contains_key(entry.name()))
+        .count();
     if known * 3 < map.entries.len() {
         // Most keys are none of LLaMA-Factory's: somebody's own layout that borrows some of its names.
         return Some(Kind::Homemade);
@@ -227,7 +231,7 @@ fn llama_factory(map: &Map) -> Option<Kind> {
 /// What LLaMA-Factory would do with the file.
 fn llama_factory_task(map: &Map) -> Kind {
     if is_true(map, "do_train") {
-        return Kind::LlamaFactory;
+        return Kind::Run(&llama_factory::DIALECT);
     }
     let is_off = map
         .get("do_train")
@@ -251,7 +255,7 @@ fn llama_factory_task(map: &Map) -> Kind {
     }
     let trains = map.entries.iter().any(|entry| keys::is_of_training(entry.name()));
     if trains {
-        return Kind::LlamaFactory;
+        return Kind::Run(&llama_factory::DIALECT);
     }
     if map.get("export_dir").is_some() {
         return Kind::NotARun(
@@ -284,7 +288,7 @@ fn is_true(map: &Map, key: &str) -> bool {
     })
 }
 
-fn llama_factory_v1(map: &Map) -> Option<Kind> {
+fn of_llama_factory_v1(map: &Map) -> Option<Kind> {
     map.get("model").filter(|model| model.value.scalar().is_some())?;
     let plugins = [
         "peft_config",
@@ -305,7 +309,7 @@ fn llama_factory_v1(map: &Map) -> Option<Kind> {
         .map("peft_config")
         .is_some_and(|peft| peft.get("export_dir").is_some());
     Some(match (map.get("train_dataset").is_some(), merges) {
-        (true, _) => Kind::LlamaFactoryV1,
+        (true, _) => Kind::Run(&llama_factory_v1::DIALECT),
         (false, true) => Kind::NotARun(
             "it merges an adapter into its model",
             "check the run file that trained the adapter",

@@ -233,11 +233,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::{HONOURED, OFF, REFUSED, WITHOUT_EFFECT};
-    use crate::adapt::keys::V0;
+    use crate::adapt::keys::LLAMA_FACTORY;
 
     #[test]
     fn every_key_of_v0_has_exactly_one_class() {
-        let mut counts: BTreeMap<&str, usize> = V0.names().map(|key| (key, 0)).collect();
+        let mut counts: BTreeMap<&str, usize> = LLAMA_FACTORY.names().map(|key| (key, 0)).collect();
         let tables = WITHOUT_EFFECT.iter().chain(REFUSED).map(|(_, keys)| *keys);
         for key in tables.chain([HONOURED]).flat_map(str::split_whitespace) {
             *counts.get_mut(key).unwrap_or_else(|| panic!("{key} is no key of v0")) += 1;

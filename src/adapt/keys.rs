@@ -1,40 +1,50 @@
-//! The keys that LLaMA-Factory's loaders take.
+//! The keys that frameworks' loaders take.
 //!
-//! The list is made from the framework's own argument classes by `tests/reference/llama_factory_keys.py`.
+//! Each list is made from the framework's own argument classes by a script in `tests/reference`.
 
 use super::reader::Run;
+use super::table::Unknown;
 use super::tree::{Entry, Map};
 use super::{screen, words};
 use crate::diag::{Code, Diagnostic};
 
-/// The table: version, key and argument class between tabs, sorted.
-const TABLE: &str = include_str!("llama_factory_keys.tsv");
-
-/// The keys of one version of the framework.
+/// The keys of one loader.
 ///
 /// They are looked up in the text of the table by halving it: a run file has thirty keys, and a check is over before a
 /// map of all four hundred would be made.
-pub(super) struct Keys(&'static str);
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keys {
+    /// Lines of version, key and the class that holds it, between tabs, sorted.
+    table: &'static str,
+    version: &'static str,
+}
 
 /// Keys of LLaMA-Factory v0.
-pub(super) static V0: Keys = Keys("v0");
+pub(super) const LLAMA_FACTORY: Keys = Keys {
+    table: include_str!("keys/llama_factory.tsv"),
+    version: "v0",
+};
 /// Keys of LLaMA-Factory v1.
-pub(super) static V1: Keys = Keys("v1");
+pub(super) const LLAMA_FACTORY_V1: Keys = Keys {
+    version: "v1",
+    ..LLAMA_FACTORY
+};
 
 impl Keys {
     /// The argument class that holds a key.
     pub(super) fn class(&self, key: &str) -> Option<&'static str> {
-        let (mut from, mut to) = (0, TABLE.len());
+        let table = self.table;
+        let (mut from, mut to) = (0, table.len());
         while from < to {
-            let start = TABLE
+            let start = table
                 .get(..from + (to - from) / 2)?
                 .rfind('\n')
                 .map_or(0, |end| end + 1)
                 .max(from);
-            let line = TABLE.get(start..)?.lines().next()?;
+            let line = table.get(start..)?.lines().next()?;
             let mut cells = line.splitn(3, '\t');
             let (version, name) = (cells.next()?, cells.next().unwrap_or(""));
-            match (version, name).cmp(&(self.0, key)) {
+            match (version, name).cmp(&(self.version, key)) {
                 std::cmp::Ordering::Less => from = start + line.len() + 1,
                 std::cmp::Ordering::Greater => to = start,
                 std::cmp::Ordering::Equal => return cells.next(),
@@ -50,17 +60,18 @@ impl Keys {
 
     /// Every key, sorted.
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
-        TABLE
+        let version = self.version;
+        self.table
             .lines()
             .filter_map(|line| line.split_once('\t'))
-            .filter(|(version, _)| *version == self.0)
+            .filter(move |(theirs, _)| *theirs == version)
             .filter_map(|(_, rest)| Some(rest.split_once('\t')?.0))
     }
 }
 
 /// Whether a key of v0 says how a run trains, and not only which model is loaded.
 pub(super) fn is_of_training(key: &str) -> bool {
-    V0.class(key).is_some_and(|class| {
+    LLAMA_FACTORY.class(key).is_some_and(|class| {
         let class = class.split('@').next().unwrap_or(class);
         matches!(
             class,
@@ -69,36 +80,14 @@ pub(super) fn is_of_training(key: &str) -> bool {
     })
 }
 
-/// What other frameworks call things.
-const ELSEWHERE: &[(&str, &str)] = &[
-    ("base_model", "model_name_or_path"),
-    ("batch_size", "per_device_train_batch_size"),
-    ("early_stopping_patience", "early_stopping_steps"),
-    ("epochs", "num_train_epochs"),
-    ("evaluation_strategy", "eval_strategy"),
-    ("load_in_4bit", "quantization_bit"),
-    ("lora_r", "lora_rank"),
-    ("lora_target_modules", "lora_target"),
-    ("lr", "learning_rate"),
-    ("lr_scheduler", "lr_scheduler_type"),
-    ("max_length", "cutoff_len"),
-    ("max_seq_length", "cutoff_len"),
-    ("micro_batch_size", "per_device_train_batch_size"),
-    ("model", "model_name_or_path"),
-    ("model_name", "model_name_or_path"),
-    ("model_path", "model_name_or_path"),
-    ("num_epochs", "num_train_epochs"),
-    ("optimizer", "optim"),
-    ("sequence_len", "cutoff_len"),
-    ("target_modules", "lora_target"),
-    ("warmup", "warmup_ratio"),
-];
-
 /// How many unknown keys are compared with the known ones; a file with more of them is something else.
 const COMPARED: usize = 20;
 
-/// Reports top-level keys that the framework refuses.
-pub(super) fn check(run: &mut Run<'_>, known: &Keys) {
+/// Reports top-level keys that the framework does not take.
+pub(super) fn check(run: &mut Run<'_>) {
+    let Some(known) = run.dialect().keys else {
+        return;
+    };
     let root = run.root();
     let unknown = root
         .entries
@@ -134,15 +123,18 @@ pub(super) fn check_nested(run: &mut Run<'_>, key: &str, known: &'static str) {
 fn report(run: &mut Run<'_>, map: &Map, entry: &Entry, known: Vec<&'static str>) {
     let name = entry.name();
     let framework = run.facts.framework;
+    let label = match run.dialect().unknown {
+        Unknown::Refuses => format!("{framework} refuses the whole file for it"),
+        Unknown::Drops => format!("{framework} drops it without a word"),
+    };
     let diagnostic = Diagnostic::new(
         Code::UnknownKey,
         format!("{framework} has no key `{}`", words::shown(name)),
     )
-    .at(
-        run.place(entry.key.span),
-        format!("{framework} refuses the whole file for it"),
-    );
-    let elsewhere = ELSEWHERE
+    .at(run.place(entry.key.span), label);
+    let elsewhere = run
+        .dialect()
+        .elsewhere
         .iter()
         .find(|(theirs, ours)| *theirs == name && known.contains(ours))
         .map(|(_, ours)| *ours);
@@ -157,20 +149,20 @@ fn report(run: &mut Run<'_>, map: &Map, entry: &Entry, known: Vec<&'static str>)
 
 #[cfg(test)]
 mod tests {
-    use super::{V0, V1};
+    use super::{LLAMA_FACTORY, LLAMA_FACTORY_V1};
 
     #[test]
     fn every_key_is_found_and_no_other() {
-        for keys in [&V0, &V1] {
+        for keys in [LLAMA_FACTORY, LLAMA_FACTORY_V1] {
             assert!(keys.names().count() > 40);
             for name in keys.names() {
                 assert!(keys.class(name).is_some_and(|class| !class.is_empty()), "{name}");
                 assert!(!keys.contains_key(&format!("{name}_")), "{name}_");
             }
         }
-        assert_eq!(V0.class("lora_rank"), Some("LoraArguments"));
+        assert_eq!(LLAMA_FACTORY.class("lora_rank"), Some("LoraArguments"));
         for other in ["", "#", "lora_r", "zzz", "v0", "peft_config", "~"] {
-            assert!(!V0.contains_key(other), "{other}");
+            assert!(!LLAMA_FACTORY.contains_key(other), "{other}");
         }
     }
 }

@@ -5,17 +5,14 @@
 //! in diagnostics, and a file that is no training run has no facts.
 
 mod detect;
-mod hf;
+mod dialect;
 pub mod honoured;
 mod keys;
 mod launch;
-mod llama_factory;
-mod llama_factory_v1;
 mod malformed;
-mod quantized;
+mod pages;
 mod reader;
 mod recipe;
-mod refusals;
 mod said;
 mod scalar;
 mod screen;
@@ -33,6 +30,7 @@ use crate::diag::{Code, Diagnostic, sort};
 use crate::facts::Facts;
 use crate::source::{Place, SourceFile, SourceId, Sources, Span};
 use detect::Kind;
+use pages::Pages;
 use reader::Run;
 
 pub use recipe::{Trained, recipe};
@@ -50,8 +48,15 @@ pub struct Launch {
     pub world_size: Option<u32>,
     /// `--dataset-rows`: rows that one pass walks.
     pub dataset_rows: Option<u64>,
+    /// `--framework`: the framework whose run file it is, whatever it looks like; one of [`frameworks`].
+    pub framework: Option<&'static str>,
     /// `--stage`: what the launch command teaches, in the words of [`Category::Stage`](crate::quantity::Category::Stage).
     pub stage: Option<&'static str>,
+}
+
+/// The frameworks whose run files are read, as `--framework` takes them.
+pub fn frameworks() -> impl Iterator<Item = &'static str> {
+    dialect::ALL.iter().map(|dialect| dialect.name)
 }
 
 /// What a run file says.
@@ -65,7 +70,7 @@ pub struct Read {
 
 /// Reads a run file.
 pub fn read(source: SourceId, sources: &Sources, launch: Launch) -> Read {
-    let (facts, mut diagnostics) = facts_of(source, sources.get(source), launch);
+    let (facts, mut diagnostics) = facts_of(source, sources, launch);
     keep_some(&mut diagnostics);
     sort(&mut diagnostics);
     Read { facts, diagnostics }
@@ -83,7 +88,8 @@ fn keep_some(diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-fn facts_of(source: SourceId, file: &SourceFile, launch: Launch) -> (Option<Facts>, Vec<Diagnostic>) {
+fn facts_of(source: SourceId, sources: &Sources, launch: Launch) -> (Option<Facts>, Vec<Diagnostic>) {
+    let file = sources.get(source);
     let text = file.text();
     if text.len() > MAX_BYTES {
         return (None, vec![too_large(source, file)]);
@@ -104,25 +110,21 @@ fn facts_of(source: SourceId, file: &SourceFile, launch: Launch) -> (Option<Fact
         }));
         return (None, diagnostics);
     };
-    let run = match detect::kind(map) {
-        Kind::LlamaFactory => {
-            let mut run = Run::new(&llama_factory::DIALECT, source, file, map);
-            keys::check(&mut run, &keys::V0);
-            llama_factory::read(&mut run, launch);
-            run
-        }
-        Kind::LlamaFactoryV1 => {
-            let mut run = Run::new(&llama_factory_v1::DIALECT, source, file, map);
-            keys::check(&mut run, &keys::V1);
-            llama_factory_v1::read(&mut run, launch);
-            run
-        }
-        other => {
+    let named = launch
+        .framework
+        .and_then(|name| dialect::ALL.iter().copied().find(|dialect| dialect.name == name));
+    let dialect = match (named, detect::kind(map)) {
+        (Some(dialect), _) | (None, Kind::Run(dialect)) => dialect,
+        (None, other) => {
             diagnostics.push(detect::refusal(source, map, other));
             return (None, diagnostics);
         }
     };
-    diagnostics.extend(screen::screen(source, file, &root));
+    let pages = Pages::new(sources, source, None);
+    let mut run = Run::new(dialect, pages, map);
+    keys::check(&mut run);
+    (dialect.read)(&mut run, launch);
+    diagnostics.extend(screen::screen(pages, &root));
     diagnostics.extend(run.diagnostics);
     (Some(run.facts), diagnostics)
 }

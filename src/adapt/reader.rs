@@ -4,6 +4,7 @@
 //! unclear. An unclear one has been reported, and the fact it feeds is unknown: no default stands in for what somebody
 //! wrote.
 
+use super::pages::Pages;
 use super::said::{Said, by_default, point, unknown};
 use super::scalar::{Value, resolve};
 use super::screen;
@@ -13,13 +14,12 @@ use super::words;
 use crate::diag::Diagnostic;
 use crate::facts::{Facts, Input, Key, NumberFact, Origin, WordFact, Words};
 use crate::quantity::{Category, Interval};
-use crate::source::{Place, SourceFile, SourceId, Span};
+use crate::source::{Place, Span};
 
 /// A run file under a reader, and what is known of the run so far.
 pub(super) struct Run<'a> {
     dialect: &'static Dialect,
-    source: SourceId,
-    file: &'a SourceFile,
+    pages: Pages<'a>,
     root: &'a Map,
     /// The dialect's keys in their order, with their entries.
     order: Vec<(&'static str, Option<&'a Entry>)>,
@@ -38,30 +38,41 @@ enum Found<'a> {
 
 impl<'a> Run<'a> {
     /// A file that nobody has read yet.
-    pub(super) fn new(dialect: &'static Dialect, source: SourceId, file: &'a SourceFile, root: &'a Map) -> Self {
+    pub(super) fn new(dialect: &'static Dialect, pages: Pages<'a>, root: &'a Map) -> Self {
         let order = dialect.order.split_whitespace().map(|key| (key, find(root, key)));
         Run {
             dialect,
-            source,
-            file,
+            pages,
             root,
             order: order.collect(),
-            facts: Facts::new(dialect.framework, dialect.launcher, source),
+            facts: Facts::new(dialect.framework, dialect.launcher, pages.first),
             diagnostics: Vec::new(),
         }
     }
 
-    /// The place of a span of this file.
+    /// The dialect that it is read in.
+    pub(super) fn dialect(&self) -> &'static Dialect {
+        self.dialect
+    }
+
+    /// The place of a span.
     pub(super) fn place(&self, span: Span) -> Place {
-        Place {
-            source: self.source,
-            span,
-        }
+        self.pages.place(span)
+    }
+
+    /// The text under a span.
+    pub(super) fn slice(&self, span: Span) -> &'a str {
+        self.pages.slice(span)
     }
 
     /// The entry of a key, dotted where it is nested.
     pub(super) fn entry(&self, key: &str) -> Option<&'a Entry> {
         find(self.root, key)
+    }
+
+    /// The origin of a fact that stands under a key; `None` when the key is not written.
+    pub(super) fn written(&self, key: &str) -> Option<Origin> {
+        self.entry(key).map(|entry| Origin::Given(self.place(entry.value.span)))
     }
 
     /// How the run file writes a fact.
@@ -99,8 +110,7 @@ impl<'a> Run<'a> {
     /// The end of the last line of an entry.
     fn end_of_line(&self, entry: &Entry) -> Place {
         let after = entry.key.span.to(entry.value.span).end;
-        let end = self.file.line_span(self.file.line(after)).end.max(after);
-        self.place(Span::new(end, end))
+        self.pages.end_of_line(after)
     }
 
     fn find(&self, key: &str) -> Found<'a> {
@@ -112,8 +122,8 @@ impl<'a> Run<'a> {
             let why = format!("`{key}` is written twice");
             return Found::Unclear(unknown(why, "keep one of the two lines", place));
         }
-        if screen::is_placeholder(entry.name(), &entry.value, self.file) {
-            let text = words::shown(self.file.slice(entry.value.span));
+        if screen::is_placeholder(entry.name(), &entry.value, self.pages) {
+            let text = words::shown(self.slice(entry.value.span));
             let why = format!("`{text}` is filled in later");
             return Found::Unclear(unknown(why, format!("write the value of `{key}`"), place));
         }
@@ -206,7 +216,7 @@ impl<'a> Run<'a> {
         match known {
             Some((_, ours)) => Said::Value(*ours, place),
             None => {
-                let written = self.file.slice(node.span);
+                let written = self.slice(node.span);
                 let diagnostic = words::word(self.dialect, key, place, written, spellings);
                 self.refuse(key, place, diagnostic)
             }
@@ -246,7 +256,7 @@ impl<'a> Run<'a> {
             Some((Value::Text, text)) => Said::Value(text.to_string(), place),
             Some((Value::Null, _)) => Said::Nothing,
             _ => {
-                let written = self.file.slice(node.span);
+                let written = self.slice(node.span);
                 let diagnostic = words::text(key, place, node.scalar().map(|_| written));
                 self.refuse(key, place, diagnostic)
             }

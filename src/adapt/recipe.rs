@@ -3,14 +3,16 @@
 //! What the judgement knows is taken from the same facts that were judged. A key that changes the run and is not
 //! honoured is refused: never passed over.
 
+use super::dialect::llama_factory;
 use super::honoured::{Class, OFF, class};
+use super::pages::Pages;
 use super::reader::Run;
 use super::said::Said;
 use super::scalar::{Loader, Value, resolve};
 use super::table::Takes::Real;
 use super::table::{Ask, Null};
 use super::tree::{Data, Entry, Node};
-use super::{Launch, detect, llama_factory, words, yaml};
+use super::{Launch, words, yaml};
 use crate::diag::{Code, Diagnostic, has_errors, one_of, sort};
 use crate::facts::{Facts, Input, Origin, Recipe, Scheduler, Template, Told, Words};
 use crate::quantity::{Category, Domain, Finite};
@@ -43,22 +45,22 @@ pub fn recipe(source: SourceId, sources: &Sources) -> Trained {
     let Some(root) = parsed.root.as_ref().and_then(Node::map) else {
         return trained;
     };
-    if !matches!(detect::kind(root), detect::Kind::LlamaFactory) {
+    if facts.framework != llama_factory::DIALECT.framework {
         let place = Place {
             source,
             span: root.entries.first().map_or(Span::default(), |entry| entry.key.span),
         };
         let told = Diagnostic::new(
             Code::NotTrained,
-            "run files of LLaMA-Factory v1 are judged, but not trained",
+            format!("run files of {} are judged, but not trained", facts.framework),
         )
-        .at(place, "a file of v1")
-        .help("write it in the form of v0, with model_name_or_path and dataset");
+        .at(place, format!("a file of {}", facts.framework))
+        .help("write it as a run file of LLaMA-Factory, with model_name_or_path and dataset");
         trained.diagnostics.push(told);
         return trained;
     }
     let mut reader = Reader {
-        run: Run::new(&llama_factory::DIALECT, source, file, root),
+        run: Run::new(&llama_factory::DIALECT, Pages::new(sources, source, None), root),
         facts: &facts,
     };
     for entry in &root.entries {

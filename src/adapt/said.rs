@@ -62,6 +62,14 @@ pub(super) fn point(value: f64) -> Option<Interval> {
     Finite::new(value).map(Interval::point)
 }
 
+/// The set of a switch, as 0 and 1; both where it is not clear.
+pub(super) fn of_switch(on: Option<bool>) -> Option<Interval> {
+    match on {
+        Some(on) => point(f64::from(u8::from(on))),
+        None => Interval::new(0.0, 1.0),
+    }
+}
+
 /// A word that may not be known.
 pub(super) fn one(word: Option<&str>) -> Words {
     word.map_or(Words::Unknown, |word| Words::One(word.to_owned()))

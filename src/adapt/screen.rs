@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use super::pages::Pages;
 use super::tree::{Data, Entry, Node};
 use super::words::shown;
 use crate::diag::{Code, Diagnostic};
-use crate::source::{Place, SourceFile, SourceId, Span};
+use crate::source::{Place, SourceId, Span};
 
 /// Keys whose values are prose or templates for the model, in which braces and joiners belong to the text.
 const PROSE: &[&str] = &["default_system", "custom_chat_template", "chat_template"];
 
 /// Whether a value under `key` is still to be filled in by a shell, a template engine or the loader.
-pub(super) fn is_placeholder(key: &str, node: &Node, file: &SourceFile) -> bool {
+pub(super) fn is_placeholder(key: &str, node: &Node, pages: Pages<'_>) -> bool {
     match &node.data {
         Data::Scalar(scalar) => {
             let text = scalar.text.trim();
@@ -19,7 +20,7 @@ pub(super) fn is_placeholder(key: &str, node: &Node, file: &SourceFile) -> bool 
             text.contains("${") || text == "???" || is_template || is_shell_name(text)
         }
         // `{{ lr }}` without quotes is a mapping whose key is a mapping.
-        Data::Map(_) => file.slice(node.span).starts_with("{{"),
+        Data::Map(_) => pages.slice(node.span).starts_with("{{"),
         Data::List(_) => false,
     }
 }
@@ -44,10 +45,9 @@ fn is_shell_name(text: &str) -> bool {
 }
 
 /// Reports every placeholder, hidden character and key that is no word.
-pub(super) fn screen(source: SourceId, file: &SourceFile, root: &Node) -> Vec<Diagnostic> {
+pub(super) fn screen(pages: Pages<'_>, root: &Node) -> Vec<Diagnostic> {
     let mut screen = Screen {
-        source,
-        file,
+        pages,
         seen: BTreeSet::new(),
         found: Vec::new(),
     };
@@ -62,8 +62,7 @@ pub(super) fn speaks(entry: &Entry) -> bool {
 }
 
 struct Screen<'a> {
-    source: SourceId,
-    file: &'a SourceFile,
+    pages: Pages<'a>,
     /// What aliases repeat is reported once.
     seen: BTreeSet<Span>,
     found: Vec<Diagnostic>,
@@ -71,7 +70,7 @@ struct Screen<'a> {
 
 impl Screen<'_> {
     fn node(&mut self, key: &str, node: &Node) {
-        if is_placeholder(key, node, self.file) {
+        if is_placeholder(key, node, self.pages) {
             self.placeholder(node.span);
             return;
         }
@@ -94,7 +93,7 @@ impl Screen<'_> {
         if !self.seen.insert(span) {
             return;
         }
-        let text = shown(self.file.slice(span));
+        let text = shown(self.pages.slice(span));
         let message = if text == "???" {
             "`???` stands for a value that nobody has given yet".to_owned()
         } else {
@@ -119,7 +118,7 @@ impl Screen<'_> {
 
     /// Looks at the text as it is written: an escape such as `\u200b` can be seen.
     fn hidden(&mut self, key: &str, span: Span) {
-        let written = self.file.slice(span);
+        let written = self.pages.slice(span);
         if written.is_ascii() || PROSE.contains(&key) {
             return;
         }
@@ -139,10 +138,7 @@ impl Screen<'_> {
     }
 
     fn at(&self, span: Span) -> Place {
-        Place {
-            source: self.source,
-            span,
-        }
+        self.pages.place(span)
     }
 }
 

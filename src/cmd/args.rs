@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::adapt::{self, Launch};
 use crate::diag::one_of;
 use crate::quantity::{Category, CategoryKind};
 
@@ -78,6 +79,34 @@ pub(super) enum Command {
     },
 }
 
+/// What no run file says.
+#[derive(Debug, Args)]
+pub(super) struct LaunchArgs {
+    /// Training processes of the launch
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(super) world_size: Option<u32>,
+    /// Rows that one pass walks, after max_samples
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=9_007_199_254_740_992))]
+    pub(super) dataset_rows: Option<u64>,
+    /// What the launch command teaches, where the run file leaves that to the command
+    #[arg(long, value_name = "STAGE", value_parser = stage)]
+    pub(super) stage: Option<&'static str>,
+    /// The framework whose run files these are, whatever they look like
+    #[arg(long, value_name = "NAME", value_parser = framework)]
+    pub(super) framework: Option<&'static str>,
+}
+
+impl LaunchArgs {
+    pub(super) fn launch(&self) -> Launch {
+        Launch {
+            world_size: self.world_size,
+            dataset_rows: self.dataset_rows,
+            stage: self.stage,
+            framework: self.framework,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit codes: 0 every limit within or later, 1 at least one over, 2 nothing over but something open or wrong, 3 ftrisk failed."
@@ -88,15 +117,8 @@ pub(super) struct CheckArgs {
     /// Run files, as the training framework reads them; `-` is standard input
     #[arg(required = true, value_name = "RUN")]
     pub(super) runs: Vec<PathBuf>,
-    /// Training processes of the launch
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    pub(super) world_size: Option<u32>,
-    /// Rows that one pass walks, after max_samples
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=9_007_199_254_740_992))]
-    pub(super) dataset_rows: Option<u64>,
-    /// What the launch command teaches, where the run file leaves that to the command
-    #[arg(long, value_name = "STAGE", value_parser = stage)]
-    pub(super) stage: Option<&'static str>,
+    #[command(flatten)]
+    pub(super) launch: LaunchArgs,
     /// Treat advice as limits
     #[arg(long)]
     pub(super) strict: bool,
@@ -167,15 +189,8 @@ pub(super) struct GuardArgs {
     /// The run file, as the training framework reads it
     #[arg(value_name = "RUN")]
     pub(super) run: PathBuf,
-    /// Training processes of the launch
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    pub(super) world_size: Option<u32>,
-    /// Rows that one pass walks, after max_samples
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=9_007_199_254_740_992))]
-    pub(super) dataset_rows: Option<u64>,
-    /// What the launch command teaches, where the run file leaves that to the command
-    #[arg(long, value_name = "STAGE", value_parser = stage)]
-    pub(super) stage: Option<&'static str>,
+    #[command(flatten)]
+    pub(super) launch: LaunchArgs,
     /// Treat advice as limits
     #[arg(long)]
     pub(super) strict: bool,
@@ -185,6 +200,12 @@ pub(super) struct GuardArgs {
 }
 
 /// A word of the fact `stage`.
+fn framework(text: &str) -> Result<&'static str, String> {
+    let names: Vec<&'static str> = adapt::frameworks().collect();
+    let found = names.iter().find(|name| **name == text).copied();
+    found.ok_or_else(|| format!("it is {}", one_of(&names)))
+}
+
 fn stage(text: &str) -> Result<&'static str, String> {
     let CategoryKind::Word(words) = Category::Stage.row().kind else {
         return Err("stage has no words".to_owned());

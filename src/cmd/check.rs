@@ -37,11 +37,7 @@ pub(super) fn is_swapped(command: &str, policy: &str) -> bool {
 
 fn report_of(args: &CheckArgs, sources: &mut Sources) -> CheckReport {
     let mut report = compiled(&args.policy, args.strict, sources);
-    let launch = Launch {
-        world_size: args.world_size,
-        dataset_rows: args.dataset_rows,
-        stage: args.stage,
-    };
+    let launch = args.launch.launch();
     if let Some(policy) = report.judging() {
         let runs = args.runs.iter().map(|path| match files::run(path, sources) {
             Ok(source) => judged(policy, path, source, launch, args.strict, sources),

@@ -10,7 +10,7 @@ use std::path::Path;
 use super::args::{Color, GuardArgs};
 use super::check::{compiled, is_swapped, judged};
 use super::{BAD_INPUT, Failure, Outcome, files, terminal};
-use crate::adapt::{self, Launch};
+use crate::adapt;
 use crate::diag::Diagnostic;
 use crate::diag::render::render;
 use crate::facts::{Derived, Facts, Input, derive};
@@ -51,11 +51,7 @@ pub(super) fn run(args: &GuardArgs, color: Color) -> Outcome {
         Ok(run) => run,
         Err(finding) => return refuse(&[*finding], &sources),
     };
-    let launch = Launch {
-        world_size: args.world_size,
-        dataset_rows: args.dataset_rows,
-        stage: args.stage,
-    };
+    let launch = args.launch.launch();
     let judged = judged(&policy, &args.run, run, launch, args.strict, &sources);
     let later: Vec<usize> = judged
         .judgement

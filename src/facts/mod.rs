@@ -63,6 +63,8 @@ inputs! {
     Alpha "LoRA alpha" NON_NEGATIVE;
     AlphaPerRank "alpha by default, as a multiple of the rank" POSITIVE;
     RankStabilised "rank-stabilised LoRA" Domain::integers(0.0, 1.0);
+    Dropout "LoRA dropout" Domain::RATIO;
+    Packs "packing" Domain::integers(0.0, 1.0);
     SequenceLength "sequence length" Domain::COUNT;
     MaxSamples "samples per data set" Domain::COUNT;
     Seed "seed" NON_NEGATIVE;

@@ -50,13 +50,13 @@ macro_rules! categories {
 use CategoryKind::{Presence, Set, Text, Word};
 
 categories! {
-    Stage "stage" Word(&["pt", "sft", "rm", "ppo", "dpo", "kto", "ipo", "orpo", "simpo", "grpo", "rloo", "gkd", "kd"]),
+    Stage "stage" Word(&["pt", "sft", "rm", "prm", "ppo", "dpo", "kto", "ipo", "orpo", "simpo", "cpo", "grpo", "gdpo", "rloo", "ebft", "gkd", "kd", "other"]),
         "What the run teaches: continued pre-training, supervised fine-tuning, a reward model, or a kind of preference tuning.";
-    Method "method" Word(&["full", "freeze", "lora", "qlora", "dora", "oft"]),
+    Method "method" Word(&["full", "freeze", "lora", "qlora", "dora", "oft", "other"]),
         "Which weights move: all, some layers, or an adapter (qlora: LoRA on a quantised base).";
     Model "model" Text, "The base model as the run file names it.";
     ModelRevision "model_revision" Text, "The pinned revision of the base model; only a commit counts as one.";
-    Optimizer "optimizer" Word(&["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit", "adam_mini", "adafactor", "lion", "sgd", "muon", "galore", "apollo", "badam", "other"]),
+    Optimizer "optimizer" Word(&["adamw", "adam", "adamw_8bit", "paged_adamw", "paged_adamw_8bit", "adam_mini", "adafactor", "lion", "sgd", "muon", "galore", "apollo", "badam", "other"]),
         "The optimizer; spellings of one algorithm are one word.";
     Scheduler "scheduler" Word(&["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_min_lr", "cosine_with_restarts", "polynomial", "inverse_sqrt", "reduce_lr_on_plateau", "warmup_stable_decay", "other"]),
         "The shape of the learning-rate schedule.";

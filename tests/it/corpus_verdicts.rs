@@ -67,6 +67,7 @@ const KNOWN_LAUNCH: Launch = Launch {
     world_size: Some(8),
     dataset_rows: Some(2000),
     stage: None,
+    framework: None,
 };
 
 #[test]

@@ -19,7 +19,7 @@ a key that only an older pinned input accepts is marked ``class@package-version`
     llama_factory_keys.py --wheels DIR                # DIR/transformers-5.8.0/ ...
     llama_factory_keys.py --source TREE --commit SHA  # newer tree first
 
-``src/adapt/llama_factory_keys.tsv`` is the output of the last form.
+``src/adapt/keys/llama_factory.tsv`` is the output of the last form.
 """
 
 from __future__ import annotations

@@ -4,24 +4,30 @@
 //! loader made them: nothing is converted, so a quoted number is text and `null` is a value.
 
 use super::hf::{self, OPTIMIZERS, STRATEGIES};
-use super::reader::Run;
-use super::said::{Said, by_default, one, point, unknown};
-use super::scalar::Loader;
-use super::table::Missing::{Absent, Is};
-use super::table::Takes::{Real, Whole};
-use super::table::{Ask, Dialect, Null, Row, row};
-use super::{Launch, launch, quantized, refusals};
+use super::{quantized, refusals};
+use crate::adapt::reader::Run;
+use crate::adapt::said::{Said, by_default, of_switch, one, point, unknown};
+use crate::adapt::scalar::Loader;
+use crate::adapt::table::Missing::{Absent, Is};
+use crate::adapt::table::Takes::{Real, Whole};
+use crate::adapt::table::{Ask, Dialect, Null, Row, Unknown, row};
+use crate::adapt::{Launch, keys, launch};
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::facts::Input::{
-    Accumulation, Alpha, AlphaPerRank, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSamples,
-    ModelParallel, PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength, WeightDecay,
+    Accumulation, Alpha, AlphaPerRank, ClipNorm, Dropout, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSamples,
+    ModelParallel, Packs, PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength, WeightDecay,
 };
 use crate::facts::{Origin, Words};
 use crate::quantity::{Category, Interval};
 
 /// How LLaMA-Factory reads run files.
-pub(super) static DIALECT: Dialect = Dialect {
+pub(in crate::adapt) static DIALECT: Dialect = Dialect {
+    name: "llama-factory",
     framework: "LLaMA-Factory",
+    keys: Some(keys::LLAMA_FACTORY),
+    unknown: Unknown::Refuses,
+    elsewhere: ELSEWHERE,
+    read,
     launcher: "llamafactory-cli",
     loader: Loader::OmegaConf,
     default: "LLaMA-Factory's default",
@@ -37,6 +43,31 @@ pub(super) static DIALECT: Dialect = Dialect {
         weight_decay max_grad_norm seed bf16 ddp_timeout eval_dataset val_size eval_strategy eval_steps
         tensor_model_parallel_size",
 };
+
+/// What other frameworks call things.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("base_model", "model_name_or_path"),
+    ("batch_size", "per_device_train_batch_size"),
+    ("early_stopping_patience", "early_stopping_steps"),
+    ("epochs", "num_train_epochs"),
+    ("evaluation_strategy", "eval_strategy"),
+    ("load_in_4bit", "quantization_bit"),
+    ("lora_r", "lora_rank"),
+    ("lora_target_modules", "lora_target"),
+    ("lr", "learning_rate"),
+    ("lr_scheduler", "lr_scheduler_type"),
+    ("max_length", "cutoff_len"),
+    ("max_seq_length", "cutoff_len"),
+    ("micro_batch_size", "per_device_train_batch_size"),
+    ("model", "model_name_or_path"),
+    ("model_name", "model_name_or_path"),
+    ("model_path", "model_name_or_path"),
+    ("num_epochs", "num_train_epochs"),
+    ("optimizer", "optim"),
+    ("sequence_len", "cutoff_len"),
+    ("target_modules", "lora_target"),
+    ("warmup", "warmup_ratio"),
+];
 
 /// Numbers that every run has.
 const ALWAYS: &[Row] = &[
@@ -59,6 +90,7 @@ const ALWAYS: &[Row] = &[
 /// Numbers of LoRA.
 const LORA: &[Row] = &[
     row("lora_rank", Rank, Whole, Is(8.0)),
+    row("lora_dropout", Dropout, Real, Is(0.0)),
     row(
         "loraplus_lr_ratio",
         LoraPlusRatio,
@@ -103,7 +135,7 @@ const OVERRIDES: &[(&str, &str)] = &[
 ];
 
 /// Reads a run file of LLaMA-Factory.
-pub(super) fn read(run: &mut Run<'_>, launch: Launch) {
+pub(in crate::adapt) fn read(run: &mut Run<'_>, launch: Launch) {
     told_to_train(run);
     let stage = stage(run, launch);
     let method = method(run);
@@ -225,6 +257,8 @@ fn data(run: &mut Run<'_>, stage: Option<&str>, launch: Launch) {
         )),
         (Some(asked), None) => (asked == Some(false)).then_some(false),
     };
+    let origin = run.written("packing").unwrap_or_else(|| by_default(DIALECT.default));
+    run.fact(Packs, "packing", of_switch(packs), origin);
     launch::rows(run, launch, sets, packs, stage);
     sequence_length(run, asked == Some(Some(true)));
 }
@@ -283,6 +317,7 @@ fn adapter(run: &mut Run<'_>, method: Option<&str>) {
     for (fact, key) in [
         (Rank, "lora_rank"),
         (Alpha, "lora_alpha"),
+        (Dropout, "lora_dropout"),
         (RankStabilised, "use_rslora"),
         (LoraPlusRatio, "loraplus_lr_ratio"),
     ] {

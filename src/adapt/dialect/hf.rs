@@ -3,11 +3,11 @@
 //!
 //! Read against transformers 5.8, and 4.55 to 4.57 where they differ.
 
-use super::reader::Run;
-use super::said::{Said, by_default, one, point, unknown};
-use super::table::Missing::Is;
-use super::table::Takes::{Real, Whole};
-use super::table::{Ask, Null, Row, row};
+use crate::adapt::reader::Run;
+use crate::adapt::said::{Said, by_default, one, point, unknown};
+use crate::adapt::table::Missing::Is;
+use crate::adapt::table::Takes::{Real, Whole};
+use crate::adapt::table::{Ask, Null, Row, row};
 use crate::facts::Input::{LearningRate, MaxSteps, MinLearningRate, WarmupRatio, WarmupSteps};
 use crate::facts::Origin;
 use crate::quantity::{Category, Domain};

@@ -1,10 +1,10 @@
 //! How the base model of a LLaMA-Factory run is quantised.
 
-use super::reader::Run;
-use super::said::{Said, by_default};
-use super::table::Takes::Whole;
-use super::table::{Ask, Null};
-use super::words::near;
+use crate::adapt::reader::Run;
+use crate::adapt::said::{Said, by_default};
+use crate::adapt::table::Takes::Whole;
+use crate::adapt::table::{Ask, Null};
+use crate::adapt::words::near;
 use crate::diag::{Code, Diagnostic, one_of};
 use crate::facts::{Origin, Words};
 use crate::quantity::{Category, Domain};

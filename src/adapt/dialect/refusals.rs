@@ -1,9 +1,9 @@
 //! Combinations that LLaMA-Factory refuses, and numbers that its older versions read as text.
 
-use super::reader::Run;
-use super::said::Said;
-use super::scalar::{Loader, Value, portable, resolve};
-use super::tree::Scalar;
+use crate::adapt::reader::Run;
+use crate::adapt::said::Said;
+use crate::adapt::scalar::{Loader, Value, portable, resolve};
+use crate::adapt::tree::Scalar;
 use crate::diag::{Code, Diagnostic};
 use crate::facts::Input::MaxSteps;
 

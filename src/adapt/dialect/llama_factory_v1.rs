@@ -2,26 +2,31 @@
 //!
 //! A flat file with a mapping for each plugin. Read against commit ff6d4d12.
 
-use super::reader::Run;
-use super::said::{Said, by_default, one, point, unknown};
-use super::scalar::{Loader, Value, resolve};
-use super::table::Missing::{Absent, Is};
-use super::table::Takes::{Real, Whole};
-use super::table::{Ask, Dialect, Null, Row, row};
-use super::tree::Data;
-use super::{Launch, keys, launch};
+use crate::adapt::reader::Run;
+use crate::adapt::said::{Said, by_default, one, point, unknown};
+use crate::adapt::scalar::{Loader, Value, resolve};
+use crate::adapt::table::Missing::{Absent, Is};
+use crate::adapt::table::Takes::{Real, Whole};
+use crate::adapt::table::{Ask, Dialect, Null, Row, Unknown, row};
+use crate::adapt::tree::Data;
+use crate::adapt::{Launch, keys, launch};
 use crate::diag::{Code, Diagnostic, one_of};
 use crate::facts::Input::{
-    Accumulation, Alpha, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSamples, MaxSteps,
-    MinLearningRate, ModelParallel, PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength, WarmupRatio,
-    WarmupSteps, WeightDecay,
+    Accumulation, Alpha, ClipNorm, Dropout, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSamples, MaxSteps,
+    MinLearningRate, ModelParallel, Packs, PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength,
+    WarmupRatio, WarmupSteps, WeightDecay,
 };
 use crate::facts::{Origin, Words};
 use crate::quantity::{Category, Domain, Interval};
 
 /// How LLaMA-Factory's v1 trainers read run files.
-pub(super) static DIALECT: Dialect = Dialect {
+pub(in crate::adapt) static DIALECT: Dialect = Dialect {
+    name: "llama-factory-v1",
     framework: "LLaMA-Factory v1",
+    keys: Some(keys::LLAMA_FACTORY_V1),
+    unknown: Unknown::Refuses,
+    elsewhere: &[],
+    read,
     launcher: "llamafactory-cli",
     loader: Loader::OmegaConf,
     default: "LLaMA-Factory v1's default",
@@ -57,6 +62,7 @@ const ALWAYS: &[Row] = &[
 const LORA: &[Row] = &[
     row("peft_config.r", Rank, Whole, Is(8.0)),
     row("peft_config.lora_alpha", Alpha, Real, Is(16.0)),
+    row("peft_config.lora_dropout", Dropout, Real, Is(0.05)),
 ];
 
 const BETA: Row = row("pref_beta", PreferenceBeta, Real, Is(0.1));
@@ -70,7 +76,7 @@ const FREEZE_KEYS: &str = "
 const QUANT_KEYS: &str = "
     name quantization_bit compute_dtype double_quantization quantization_type";
 /// Reads a run file of LLaMA-Factory v1.
-pub(super) fn read(run: &mut Run<'_>, launch: Launch) {
+pub(in crate::adapt) fn read(run: &mut Run<'_>, launch: Launch) {
     run.facts.drops_last = true;
     stage(run, launch);
     method(run);
@@ -216,6 +222,7 @@ fn no_adapter(run: &mut Run<'_>, phrase: &str) {
     for (fact, key) in [
         (Rank, "peft_config.r"),
         (Alpha, "peft_config.lora_alpha"),
+        (Dropout, "peft_config.lora_dropout"),
         (RankStabilised, "peft_config.use_rslora"),
     ] {
         run.absent(fact, key, format!("{phrase} has no {}", fact.name()));
@@ -306,6 +313,7 @@ fn data(run: &mut Run<'_>, launch: Launch) {
     run.tell(Category::Template, "custom_chat_template", Words::Unknown, origin);
     run.absent(MaxSamples, "train_dataset", "v1 has no max_samples: every row is used");
     launch::world(run, launch, "LLaMA-Factory uses every GPU it sees");
+    run.fact(Packs, "batching_strategy", point(0.0), by_default("v1 does not pack"));
     launch::rows(run, launch, None, Some(false), None);
 }
 

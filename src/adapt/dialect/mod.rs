@@ -1,0 +1,15 @@
+//! The dialects: one file each, a table of keys with the facts they set and the framework's defaults.
+//!
+//! A dialect that is added here is read, known to `--framework` and compared with the corpus; `detect` says which files
+//! are written in it.
+
+mod hf;
+pub(super) mod llama_factory;
+pub(super) mod llama_factory_v1;
+mod quantized;
+mod refusals;
+
+use super::table::Dialect;
+
+/// Every dialect, in the order in which help texts name them.
+pub(super) static ALL: &[&Dialect] = &[&llama_factory::DIALECT, &llama_factory_v1::DIALECT];
