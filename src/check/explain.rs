@@ -210,30 +210,7 @@ impl Case<'_> {
 
     /// `batch.effective = per_device × accumulation × world_size = 1 × 8 × 1 to 8 = 8 to 64`
     fn derivation(&self, limit: &Limit, derived: &Derived, is: &str) -> Option<String> {
-        let Derived::Values { by, .. } = derived else {
-            return None;
-        };
-        let names: String = by
-            .iter()
-            .map(|part| match part {
-                Part::Of(input) => self.facts.called(*input),
-                Part::Text(text) => text,
-            })
-            .collect();
-        let numbers: String = by
-            .iter()
-            .map(|part| match part {
-                Part::Of(input) => self.facts.values(*input).map_or("?".to_owned(), |values| {
-                    let shown = set(input.domain(), values);
-                    if values.is_point() || by.len() == 1 {
-                        shown
-                    } else {
-                        format!("({shown})")
-                    }
-                }),
-                Part::Text(text) => (*text).to_owned(),
-            })
-            .collect();
+        let formula = formula(derived, self.facts)?;
         let assumed: Vec<String> = used(derived)
             .iter()
             .filter_map(|input| match self.facts.number(*input).map(|fact| &fact.origin) {
@@ -251,10 +228,7 @@ impl Case<'_> {
         } else {
             format!(" ({})", assumed.join("; "))
         };
-        Some(format!(
-            "{} = {names} = {numbers} = {is}{assumed}",
-            limit.quantity.name()
-        ))
+        Some(format!("{} = {formula} = {is}{assumed}", limit.quantity.name()))
     }
 
     /// The nearest value of each key that would pass, as the next step.
@@ -328,6 +302,35 @@ impl Case<'_> {
     }
 }
 
+/// The rule of a derivation with names, then with numbers: `lora_alpha ÷ lora_rank = 16 ÷ 8`.
+pub(super) fn formula(derived: &Derived, facts: &Facts) -> Option<String> {
+    let Derived::Values { by, .. } = derived else {
+        return None;
+    };
+    let names: String = by
+        .iter()
+        .map(|part| match part {
+            Part::Of(input) => facts.called(*input),
+            Part::Text(text) => text,
+        })
+        .collect();
+    let numbers: String = by
+        .iter()
+        .map(|part| match part {
+            Part::Of(input) => facts.values(*input).map_or("?".to_owned(), |values| {
+                let shown = set(input.domain(), values);
+                if values.is_point() || by.len() == 1 {
+                    shown
+                } else {
+                    format!("({shown})")
+                }
+            }),
+            Part::Text(text) => (*text).to_owned(),
+        })
+        .collect();
+    Some(format!("{names} = {numbers}"))
+}
+
 /// Values that somebody would write: no batch of a million, no rank of 2^53.
 fn writable(input: Input) -> Interval {
     let domain = input.domain().interval;
@@ -348,7 +351,7 @@ fn preference(input: Input) -> u8 {
 }
 
 /// The inputs of a derivation, each once, in the order of the rule.
-fn used(derived: &Derived) -> Vec<Input> {
+pub(super) fn used(derived: &Derived) -> Vec<Input> {
     let mut inputs: Vec<Input> = Vec::new();
     for input in derived.inputs() {
         if !inputs.contains(&input) {

@@ -4,12 +4,14 @@
 //! file, no framework and no training.
 
 mod explain;
+mod known;
 mod number;
 mod scope;
 mod show;
 mod solve;
 mod words;
 
+pub use known::known;
 pub use solve::{Answer, Missing, decide, suffices};
 
 use crate::diag::{Code, Diagnostic, Severity};

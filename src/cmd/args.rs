@@ -66,6 +66,8 @@ pub(super) enum Command {
     Probe(ProbeArgs),
     /// Check a run file, then guard a training loop over standard input and output
     Guard(GuardArgs),
+    /// Show everything that is known of a run, and where each fact comes from
+    Facts(FactsArgs),
     /// Explain a diagnostic, a quantity or a fact; without a name, list all of them
     Explain(ExplainArgs),
     /// List or print the policies inside the binary
@@ -223,6 +225,19 @@ pub(super) enum Format {
     Text,
     /// One JSON document, for programs
     Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 the run was read, 2 it is wrong or unreadable, 3 ftrisk failed.")]
+pub(super) struct FactsArgs {
+    /// The run file, as the training framework reads it; `-` is standard input
+    #[arg(value_name = "RUN")]
+    pub(super) run: PathBuf,
+    #[command(flatten)]
+    pub(super) launch: LaunchArgs,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
 }
 
 #[derive(Debug, Args)]

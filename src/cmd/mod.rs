@@ -5,6 +5,7 @@ mod check;
 #[cfg(feature = "train")]
 mod environment;
 mod explain;
+mod facts;
 mod files;
 #[cfg(feature = "train")]
 mod governed;
@@ -82,6 +83,7 @@ fn dispatch(arguments: Vec<OsString>) -> Outcome {
             probe::run(&args, cli.color)
         }
         Command::Guard(args) => guard::run(&args, cli.color),
+        Command::Facts(args) => facts::run(&args, cli.color),
         Command::Explain(args) => explain::run(&args),
         Command::Policy(args) => policy::run(&args),
         Command::Pin(args) => pin::run(&args, cli.color),

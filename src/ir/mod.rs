@@ -4,9 +4,11 @@
 //! error or a response at the wrong moment cannot be expressed. Knows nothing of texts but places in them.
 
 mod glob;
+mod known;
 mod verdict;
 
 pub use glob::glob;
+pub use known::{From, Known, KnownFact};
 pub use verdict::{Condition, Coverage, Judged, Judgement, Supply, Verdict};
 
 use crate::quantity::{Category, Dimension, Direction, Finite, Interval, Moment, ProbeKind, Quantity, Unit};

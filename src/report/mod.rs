@@ -1,5 +1,6 @@
 //! Judgements as text and as JSON, and the pages of the reference: data in, string out.
 
+pub mod facts;
 mod json;
 pub mod reference;
 #[cfg(feature = "cli")]

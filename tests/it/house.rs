@@ -78,6 +78,7 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "serde",
         &[
+            "report/facts.rs",
             "report/json.rs",
             "report/train.rs",
             "ledger/entry.rs",
@@ -90,6 +91,7 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "serde_json",
         &[
+            "report/facts.rs",
             "report/json.rs",
             "report/train.rs",
             "ledger/chain.rs",
