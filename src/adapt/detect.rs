@@ -3,7 +3,7 @@
 //! The first test that fits decides. The tests were written against the files that eleven frameworks ship; each looks
 //! for keys that only one of them has.
 
-use super::dialect::{llama_factory, llama_factory_v1};
+use super::dialect::{llama_factory, llama_factory_v1, nemo};
 use super::keys::{self, LLAMA_FACTORY};
 use super::scalar::{Loader, Value, resolve};
 use super::table::Dialect;
@@ -149,7 +149,7 @@ fn nemo(map: &Map) -> Option<Kind> {
     });
     let is_recipe = map.get("recipe").is_some() && map.has_any("dist_env distributed recipe_args");
     let is_nemo = map.get("step_scheduler").is_some() || targets || is_recipe;
-    is_nemo.then_some(Kind::Other("a NeMo Automodel", "step_scheduler"))
+    is_nemo.then_some(Kind::Run(&nemo::DIALECT))
 }
 
 fn litgpt(map: &Map) -> Option<Kind> {

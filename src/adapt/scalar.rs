@@ -10,6 +10,8 @@ pub(super) enum Loader {
     OmegaConf,
     /// YAML 1.1.
     PyYaml,
+    /// YAML 1.1, and what is text after it once more as a Python literal: `1e-8` is a number, `none` is nothing.
+    PyYamlThenPython,
 }
 
 /// What a loader makes of a scalar.
@@ -33,6 +35,7 @@ pub(super) fn resolve(text: &str, loader: Loader) -> Value {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Value::Bool(true),
         "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Value::Bool(false),
+        "none" | "None" if loader == Loader::PyYamlThenPython => Value::Null,
         _ => float(text, loader)
             .map(Value::Float)
             .or_else(|| integer(text).map(Value::Int))
@@ -165,7 +168,7 @@ fn reads_bare(whole: &str, loader: Loader) -> bool {
     let is_grouped = whole
         .split('_')
         .all(|group| !group.is_empty() && group.chars().all(|c| c.is_ascii_digit()));
-    loader == Loader::OmegaConf && is_grouped
+    loader != Loader::PyYaml && is_grouped
 }
 
 fn is_signed(exponent: &str) -> bool {

@@ -71,9 +71,9 @@ pub fn derive(quantity: Quantity, facts: &Facts) -> Derived {
         Quantity::WeightDecay => plain(facts, WeightDecay, &[Of(WeightDecay)]),
         Quantity::PreferenceBeta => plain(facts, PreferenceBeta, &[Of(PreferenceBeta)]),
         Quantity::BatchEffective => batch_effective(facts),
-        Quantity::Epochs => epochs(facts),
-        Quantity::Updates => updates(facts),
-        Quantity::Samples => samples(facts),
+        Quantity::Epochs => first(facts, epochs, FIRST_OF_EPOCHS),
+        Quantity::Updates => first(facts, updates, FIRST_OF_UPDATES),
+        Quantity::Samples => first(facts, samples, FIRST_OF_SAMPLES),
         Quantity::LoraRank => plain(facts, Rank, &[Of(Rank)]),
         Quantity::LoraAlpha => lora_alpha(facts),
         Quantity::LoraScale => lora_scale(facts),
@@ -347,6 +347,45 @@ fn window(facts: &Facts) -> Option<Batch> {
         }
     }
 }
+
+/// How a run of `MaxSteps` or `Epochs`, whichever is over first, is derived: as it would be by each alone, and the less of
+/// the two. What `max_steps` overrides has only one of them.
+fn first(facts: &Facts, rule: fn(&Facts) -> Derived, by: &'static [Part]) -> Derived {
+    let has_both = facts.values(MaxSteps).is_some() && facts.values(Epochs).is_some();
+    if !(facts.ends_at_first && has_both) {
+        return rule(facts);
+    }
+    let by_steps = rule(facts);
+    let mut without = facts.clone();
+    without.forget(MaxSteps);
+    match (by_steps, rule(&without)) {
+        (Derived::Values { values: steps, .. }, Derived::Values { values: passes, .. }) => values(
+            Interval::new(steps.lo().min(passes.lo()), steps.hi().min(passes.hi())),
+            by,
+        ),
+        (other, Derived::Values { .. }) | (_, other) => other,
+    }
+}
+
+const FIRST_OF_EPOCHS: &[Part] = &[
+    Of(Epochs),
+    Text(", or fewer where "),
+    Of(MaxSteps),
+    Text(" updates are over first: samples an update "),
+    Of(GlobalBatch),
+    Text(", rows "),
+    Of(Rows),
+];
+const FIRST_OF_UPDATES: &[Part] = &[
+    Of(MaxSteps),
+    Text(", or fewer where "),
+    Of(Epochs),
+    Text(" passes are over first: samples an update "),
+    Of(GlobalBatch),
+    Text(", rows "),
+    Of(Rows),
+];
+const FIRST_OF_SAMPLES: &[Part] = FIRST_OF_UPDATES;
 
 const FROM_MAX_STEPS: &[Part] = &[Of(MaxSteps)];
 const FROM_EPOCHS: &[Part] = &[

@@ -168,6 +168,10 @@ pub struct Facts {
     pub source: SourceId,
     /// Whether samples that fill no whole batch are dropped at the end of a pass, instead of making a smaller update.
     pub drops_last: bool,
+    /// Whether a run ends at the first of its epochs and its maximum of steps, instead of at the maximum alone.
+    pub ends_at_first: bool,
+    /// Whether the framework walks its schedules by formulas of its own, which are not computed here.
+    pub own_schedule: bool,
     numbers: BTreeMap<Input, NumberFact>,
     words: BTreeMap<Category, WordFact>,
 }
@@ -180,6 +184,8 @@ impl Facts {
             launcher,
             source,
             drops_last: false,
+            ends_at_first: false,
+            own_schedule: false,
             numbers: BTreeMap::new(),
             words: BTreeMap::new(),
         }
@@ -188,6 +194,11 @@ impl Facts {
     /// Sets a number.
     pub fn set(&mut self, input: Input, fact: NumberFact) {
         self.numbers.insert(input, fact);
+    }
+
+    /// Takes a number out: the run has no such thing.
+    pub(crate) fn forget(&mut self, input: Input) {
+        self.numbers.remove(&input);
     }
 
     /// Sets a categorical fact.

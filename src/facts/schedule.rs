@@ -49,6 +49,12 @@ impl Schedule {
             }
         };
         let steps = facts.values(Input::WarmupSteps).filter(|steps| steps.hi() > 0.0);
+        if facts.own_schedule {
+            return Err(format!(
+                "this version of ftrisk does not compute the schedule `{name}` as {} walks it",
+                facts.framework
+            ));
+        }
         let warmup = match (warms, steps, facts.values(Input::WarmupRatio)) {
             (false, _, _) | (true, None, None) => Warmup::None,
             (true, Some(steps), _) => Warmup::Steps(steps),

@@ -6,10 +6,11 @@
 mod hf;
 pub(super) mod llama_factory;
 pub(super) mod llama_factory_v1;
+pub(super) mod nemo;
 mod quantized;
 mod refusals;
 
 use super::table::Dialect;
 
 /// Every dialect, in the order in which help texts name them.
-pub(super) static ALL: &[&Dialect] = &[&llama_factory::DIALECT, &llama_factory_v1::DIALECT];
+pub(super) static ALL: &[&Dialect] = &[&llama_factory::DIALECT, &llama_factory_v1::DIALECT, &nemo::DIALECT];

@@ -1,0 +1,653 @@
+//! NeMo Automodel's recipes.
+//!
+//! Read against commit 36044ad3. A recipe is a mapping of components, read with PyYAML; then every text that Python could
+//! read as a number, a bool or None becomes one, so that `1e-8` and `none` are what they look like. Keys that no
+//! component asks for are passed over without a word, and recipes ask by name: there is no list of them.
+
+use crate::adapt::reader::Run;
+use crate::adapt::said::{Said, by_default, of_switch, one, point, unknown};
+use crate::adapt::scalar::Loader;
+use crate::adapt::table::Missing::{Absent, Is};
+use crate::adapt::table::Takes::{Real, Whole};
+use crate::adapt::table::{Ask, Dialect, Null, Row, Unknown, row};
+use crate::adapt::{Launch, launch};
+use crate::diag::{Code, Diagnostic};
+use crate::facts::Input::{
+    Accumulation, Alpha, ClipNorm, Dropout, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSamples, MaxSteps,
+    MinLearningRate, ModelParallel, Packs, PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength,
+    WarmupRatio, WarmupSteps, WeightDecay,
+};
+use crate::facts::{Origin, Words};
+use crate::quantity::{Category, Domain, Interval};
+
+/// How NeMo Automodel reads recipes.
+pub(in crate::adapt) static DIALECT: Dialect = Dialect {
+    name: "nemo-automodel",
+    framework: "NeMo Automodel",
+    launcher: "automodel",
+    keys: None,
+    unknown: Unknown::Drops,
+    elsewhere: &[],
+    read,
+    loader: Loader::PyYamlThenPython,
+    default: "NeMo Automodel's default",
+    nested_text_is_read: true,
+    order: "
+        recipe step_scheduler step_scheduler.global_batch_size step_scheduler.local_batch_size
+        step_scheduler.num_epochs step_scheduler.max_steps dist_env seed rng rng.seed model
+        model.pretrained_model_name_or_path checkpoint clip_grad_norm clip_grad_norm.max_norm peft
+        peft.target_modules peft.match_all_linear peft.dim peft.alpha peft.dropout peft.use_dora distributed
+        distributed.tp_size distributed.cp_size distributed.pp_size loss_fn dataset packed_sequence
+        packed_sequence.packed_sequence_size dataloader validation_dataset validation_dataloader optimizer
+        optimizer.lr optimizer.weight_decay lr_scheduler lr_scheduler.lr_decay_style
+        lr_scheduler.lr_warmup_steps lr_scheduler.min_lr",
+};
+
+/// A positive count without which no recipe starts.
+const fn count(key: &'static str) -> Ask {
+    Ask {
+        key,
+        takes: Whole,
+        domain: Domain::COUNT,
+        null: Null::IsDefault,
+        usual: None,
+    }
+}
+
+const RATE: Row = row("optimizer.lr", LearningRate, Real, Absent(""));
+/// Numbers of LoRA.
+const LORA: &[Row] = &[
+    row("peft.dim", Rank, Whole, Is(8.0)),
+    row("peft.alpha", Alpha, Real, Is(32.0)),
+    row("peft.dropout", Dropout, Real, Is(0.0)),
+];
+
+/// What the class of a recipe teaches; the last part of its path decides.
+const RECIPES: &[(&str, &str)] = &[
+    ("TrainFinetuneRecipeForNextTokenPrediction", "sft"),
+    ("TrainFinetuneRecipeForSequenceClassification", "sft"),
+    ("BenchmarkingRecipeForNextTokenPrediction", "sft"),
+    ("FinetuneRecipeForVLM", "sft"),
+    ("FinetuneRecipeForMultimodal", "sft"),
+    ("DiffusionLMSFTRecipe", "sft"),
+    ("DiffusionGemmaSFTRecipe", "sft"),
+    ("KnowledgeDistillationRecipeForNextTokenPrediction", "kd"),
+    ("KnowledgeDistillationRecipeForVLM", "kd"),
+    ("PretrainRecipeForMultimodal", "pt"),
+];
+
+/// Optimizers by the last part of their path.
+const OPTIMIZERS: &[(&str, &str)] = &[
+    ("Adam", "adam"),
+    ("AdamW", "adamw"),
+    // Transformer Engine decouples the decay unless `adam_w_mode` is false.
+    ("FusedAdam", "adamw"),
+    ("FlashAdamW", "adamw"),
+    ("SGD", "sgd"),
+    ("Muon", "muon"),
+    ("Lion", "lion"),
+    ("Adafactor", "adafactor"),
+];
+
+/// `lr_decay_style`.
+const STYLES: &[(&str, &str)] = &[
+    ("constant", "constant"),
+    ("linear", "linear"),
+    ("cosine", "cosine"),
+    ("inverse-square-root", "inverse_sqrt"),
+    ("WSD", "warmup_stable_decay"),
+];
+
+/// Reads a recipe.
+fn read(run: &mut Run<'_>, launch: Launch) {
+    run.facts.drops_last = false;
+    run.facts.ends_at_first = true;
+    stage(run, launch);
+    method(run);
+    data(run, launch);
+    batch(run);
+    length(run);
+    rate(run);
+    schedule(run);
+    clipping(run);
+    parallel(run);
+    seed(run);
+    evaluation(run);
+    run.absent(
+        PreferenceBeta,
+        "loss_fn",
+        "only preference tuning has a preference beta",
+    );
+    run.absent(LoraPlusRatio, "peft", "NeMo Automodel has no LoRA+");
+    launch::lineage(run);
+}
+
+/// Whether the recipe trains a draft model for speculative decoding, and is configured under `recipe_args`.
+fn is_draft(run: &Run<'_>) -> bool {
+    run.entry("step_scheduler").is_none() && run.entry("recipe_args").is_some()
+}
+
+fn last_part(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+/// The text of a component: the key itself, or its `_target_`.
+fn component(run: &mut Run<'_>, key: &str) -> Said<String> {
+    let is_mapping = run.entry(key).is_some_and(|entry| entry.value.map().is_some());
+    if is_mapping {
+        run.text(&format!("{key}._target_"))
+    } else {
+        run.text(key)
+    }
+}
+
+/// The class of the recipe says what is taught, and where there is none the script that is launched.
+fn stage(run: &mut Run<'_>, launch: Launch) {
+    let (words, origin) = match (launch.stage, component(run, "recipe")) {
+        (Some(_), _) => (one(launch.stage), Origin::Flag("--stage")),
+        (None, Said::Value(path, place)) => {
+            let known = RECIPES.iter().find(|(class, _)| *class == last_part(&path));
+            // The recipes for next-token prediction also read unlabelled text.
+            let reads_text = component(run, "dataset")
+                .given()
+                .is_some_and(|dataset| dataset.contains("nanogpt") || dataset.contains("megatron"));
+            let word = match known {
+                Some((_, "sft")) if reads_text => "pt",
+                Some((_, word)) => word,
+                None => "other",
+            };
+            (one(Some(word)), Origin::Given(place))
+        }
+        (None, Said::Unclear(origin)) => (Words::Unknown, origin),
+        (None, Said::Nothing) if run.entry("flow_matching").is_some() => {
+            let origin = run
+                .written("flow_matching")
+                .unwrap_or_else(|| by_default(DIALECT.default));
+            (one(Some("other")), origin)
+        }
+        (None, Said::Nothing) => {
+            let why = "no `recipe` is written: the script that is launched decides what is taught";
+            (Words::Unknown, unknown(why, "write `recipe`, or say --stage", None))
+        }
+    };
+    run.tell(Category::Stage, "recipe", words, origin);
+}
+
+/// The tuning method, the model and how it is quantised.
+fn method(run: &mut Run<'_>) {
+    const MODEL: &str = "model.pretrained_model_name_or_path";
+    let key = if is_draft(run) {
+        "recipe_args.target_model_name_or_path"
+    } else {
+        MODEL
+    };
+    run.named(Category::Model, key, "the recipe names no pretrained model");
+    let (revision, origin) = run.text("model.revision").or_default("main".into(), DIALECT.default);
+    run.tell(
+        Category::ModelRevision,
+        "model.revision",
+        one(revision.as_deref()),
+        origin,
+    );
+    let (base, base_origin) = quantization(run);
+    let has_adapter = run.entry("peft").is_some_and(|entry| entry.value.map().is_some());
+    if !has_adapter {
+        let rule = "without `peft` every weight that is not frozen moves";
+        run.tell(Category::Method, "peft", one(Some("full")), by_default(rule));
+        for (fact, key) in [
+            (Rank, "peft.dim"),
+            (Alpha, "peft.alpha"),
+            (Dropout, "peft.dropout"),
+            (RankStabilised, "peft"),
+        ] {
+            run.absent(fact, key, format!("full fine-tuning has no {}", fact.name()));
+        }
+        let origin = by_default("full fine-tuning has no adapter");
+        run.tell(Category::LoraTargets, "peft.target_modules", Words::Absent, origin);
+        return;
+    }
+    let given = run.written("peft").unwrap_or_else(|| by_default(DIALECT.default));
+    let (word, origin) = match run.switch("peft.use_dora") {
+        Said::Value(true, place) => (Some("dora"), Origin::Given(place)),
+        Said::Unclear(origin) => (None, origin),
+        _ => match base {
+            Some("none") => (Some("lora"), given),
+            Some(_) => (Some("qlora"), base_origin),
+            None => (None, base_origin),
+        },
+    };
+    run.tell(Category::Method, "peft", one(word), origin);
+    run.numbers(LORA);
+    run.fact(
+        RankStabilised,
+        "peft",
+        point(0.0),
+        by_default("NeMo Automodel divides alpha by the rank"),
+    );
+    // A mixture of experts may divide the rank of its experts: the largest rank is the one that is written.
+    targets(run);
+}
+
+fn targets(run: &mut Run<'_>) {
+    let all = matches!(run.switch("peft.match_all_linear"), Said::Value(true, _));
+    let (words, origin) = match run.list("peft.target_modules") {
+        Said::Value(words, place) => (Words::Set(words), Origin::Given(place)),
+        Said::Unclear(origin) => (Words::Unknown, origin),
+        Said::Nothing if all => (
+            Words::Set(vec!["all-linear".into()]),
+            run.written("peft.match_all_linear")
+                .unwrap_or_else(|| by_default(DIALECT.default)),
+        ),
+        Said::Nothing => (
+            Words::Unknown,
+            unknown(
+                "no module is named for the adapter",
+                "write `peft.target_modules`, or match_all_linear: true",
+                None,
+            ),
+        ),
+    };
+    run.tell(Category::LoraTargets, "peft.target_modules", words, origin);
+}
+
+fn quantization(run: &mut Run<'_>) -> (Option<&'static str>, Origin) {
+    let mut found = (Some("none"), by_default("no `quantization` is written"));
+    for (key, word) in [
+        ("quantization.load_in_8bit", "8bit"),
+        ("quantization.load_in_4bit", "4bit"),
+    ] {
+        match run.switch(key) {
+            Said::Value(true, place) => found = (Some(word), Origin::Given(place)),
+            Said::Unclear(origin) => found = (None, origin),
+            _ => {}
+        }
+    }
+    run.tell(Category::Quantization, "quantization", one(found.0), found.1.clone());
+    found
+}
+
+/// The data set, and how many rows a pass walks.
+fn data(run: &mut Run<'_>, launch: Launch) {
+    const NAMES: &[&str] = &[
+        "dataset.path_or_dataset_id",
+        "dataset.path_or_dataset",
+        "dataset.dataset_name",
+        "dataset.paths",
+        "recipe_args.train_data_path",
+        "dataset._target_",
+    ];
+    let key = NAMES
+        .iter()
+        .find(|key| run.entry(key).is_some())
+        .copied()
+        .unwrap_or("dataset._target_");
+    let (words, origin) = match run.list(key) {
+        Said::Value(names, place) => (Words::Set(names), Origin::Given(place)),
+        Said::Unclear(origin) => (Words::Unknown, origin),
+        Said::Nothing => (
+            Words::Unknown,
+            unknown("the recipe names no data set", "write `dataset`", None),
+        ),
+    };
+    run.tell(Category::Dataset, key, words, origin);
+    run.named(
+        Category::Template,
+        "dataset.chat_template",
+        "without `chat_template` the tokenizer's own is used",
+    );
+    run.absent(MaxSamples, "dataset", "every row of the split is used");
+    launch::world(run, launch, "the launcher says how many processes there are");
+    let packs = packing(run);
+    launch::rows(run, launch, None, packs, None);
+}
+
+fn packing(run: &mut Run<'_>) -> Option<bool> {
+    const KEYS: &[&str] = &["packed_sequence.packed_sequence_size", "packed_sequence.pack_size"];
+    let (mut size, mut key) = (Said::Nothing, "packed_sequence.packed_sequence_size");
+    for candidate in KEYS {
+        let ask = Ask {
+            domain: Domain::integers(0.0, Domain::COUNT.interval.hi()),
+            ..count(candidate)
+        };
+        match run.number(&ask) {
+            Said::Nothing => {}
+            said => (size, key) = (said, *candidate),
+        }
+    }
+    let (packs, origin) = match &size {
+        Said::Value(size, place) => (Some(*size > 0.0), Origin::Given(*place)),
+        Said::Unclear(origin) => (None, origin.clone()),
+        Said::Nothing => (Some(false), by_default("no packed_sequence_size is written")),
+    };
+    run.fact(Packs, key, of_switch(packs), origin);
+    let length = match size {
+        Said::Value(size, place) if size > 0.0 => Said::Value(size, place),
+        _ => {
+            let given = run.number(&count("dataset.seq_length"));
+            if given == Said::Nothing {
+                run.number(&count("dataset.seq_len"))
+            } else {
+                given
+            }
+        }
+    };
+    let why = "the data set decides how long its rows are";
+    match length {
+        Said::Value(length, place) => run.fact(
+            SequenceLength,
+            "dataset.seq_length",
+            point(length),
+            Origin::Given(place),
+        ),
+        Said::Unclear(origin) => run.fact(
+            SequenceLength,
+            "dataset.seq_length",
+            Some(SequenceLength.domain().interval),
+            origin,
+        ),
+        Said::Nothing => run.fact(
+            SequenceLength,
+            "dataset.seq_length",
+            Some(SequenceLength.domain().interval),
+            unknown(why, "write `dataset.seq_length`", None),
+        ),
+    }
+    packs
+}
+
+fn batch(run: &mut Run<'_>) {
+    if is_draft(run) {
+        run.numbers(&[
+            row("recipe_args.micro_batch_size", PerDevice, Whole, Is(1.0)),
+            row("recipe_args.grad_accumulation_steps", Accumulation, Whole, Is(1.0)),
+        ]);
+        run.nameless(GlobalBatch, None, by_default("draft recipes count batches per device"));
+        return;
+    }
+    for (fact, key) in [
+        (GlobalBatch, "step_scheduler.global_batch_size"),
+        (PerDevice, "step_scheduler.local_batch_size"),
+    ] {
+        required(run, fact, &count(key));
+    }
+    run.nameless(
+        Accumulation,
+        None,
+        by_default("it follows from global_batch_size and the devices"),
+    );
+    let (global, local) = (run.facts.values(GlobalBatch), run.facts.values(PerDevice));
+    if let (Some(global), Some(local)) = (global, local)
+        && global.is_point()
+        && local.is_point()
+        && global.lo() % local.lo() != 0.0
+        && let Some(entry) = run.entry("step_scheduler.global_batch_size")
+    {
+        let place = run.place(entry.value.span);
+        let message = "`global_batch_size` is no multiple of `local_batch_size`";
+        run.diagnostics.push(
+            Diagnostic::new(Code::ValueType, message)
+                .at(place, "NeMo Automodel refuses this before the first update")
+                .help("write a multiple of local_batch_size × the data-parallel processes"),
+        );
+    }
+}
+
+/// A number without which the trainer does not start: its absence is no default.
+fn required(run: &mut Run<'_>, fact: crate::facts::Input, ask: &Ask) {
+    let (values, origin) = match run.number(ask) {
+        Said::Value(value, place) => (point(value), Origin::Given(place)),
+        Said::Unclear(origin) => (Some(fact.domain().interval), origin),
+        Said::Nothing => {
+            let why = format!("`{}` is not written, and there is no default for it", ask.key);
+            let origin = unknown(why, format!("write `{}`", ask.key), None);
+            (Some(fact.domain().interval), origin)
+        }
+    };
+    run.fact(fact, ask.key, values, origin);
+}
+
+/// Epochs and the maximum of steps; the run ends at the first of them.
+fn length(run: &mut Run<'_>) {
+    let (epochs, steps) = if is_draft(run) {
+        ("recipe_args.num_epochs", "recipe_args.max_steps")
+    } else {
+        ("step_scheduler.num_epochs", "step_scheduler.max_steps")
+    };
+    match run.number(&count(steps)) {
+        Said::Value(steps_said, place) => run.fact(MaxSteps, steps, point(steps_said), Origin::Given(place)),
+        Said::Unclear(origin) => run.fact(MaxSteps, steps, Some(MaxSteps.domain().interval), origin),
+        Said::Nothing => run.absent(MaxSteps, steps, "no max_steps is written: num_epochs decides"),
+    }
+    match run.number(&count(epochs)) {
+        Said::Value(passes, place) => run.fact(Epochs, epochs, point(passes), Origin::Given(place)),
+        Said::Unclear(origin) => run.fact(Epochs, epochs, Some(Epochs.domain().interval), origin),
+        Said::Nothing if run.facts.values(MaxSteps).is_some() => {
+            run.absent(Epochs, epochs, "no num_epochs is written: max_steps decides");
+        }
+        Said::Nothing if is_draft(run) => run.fact(Epochs, epochs, point(1.0), by_default(DIALECT.default)),
+        Said::Nothing => {
+            let rule = "10 passes, NeMo Automodel's default without num_epochs and max_steps";
+            run.fact(Epochs, epochs, point(10.0), by_default(rule));
+        }
+    }
+}
+
+/// The rate, the optimizer and its decay.
+fn rate(run: &mut Run<'_>) {
+    required(run, LearningRate, &RATE.or_null().ask());
+    let path = component(run, "optimizer");
+    let (word, origin) = match path {
+        Said::Value(path, place) => {
+            let known = OPTIMIZERS.iter().find(|(class, _)| *class == last_part(&path));
+            let decouples = !matches!(run.switch("optimizer.adam_w_mode"), Said::Value(false, _));
+            let word = match known {
+                Some((_, "adamw")) if !decouples => "adam",
+                Some((_, word)) => word,
+                None => "other",
+            };
+            (Some(word), Origin::Given(place))
+        }
+        Said::Unclear(origin) => (None, origin),
+        Said::Nothing => (
+            Some("adamw"),
+            by_default("without `_target_` the recipe makes an AdamW"),
+        ),
+    };
+    run.tell(Category::Optimizer, "optimizer._target_", one(word), origin);
+    let decay = match word {
+        Some("adam" | "sgd") => row("optimizer.weight_decay", WeightDecay, Real, Is(0.0)),
+        _ => row("optimizer.weight_decay", WeightDecay, Real, Is(0.01)),
+    };
+    run.numbers(&[decay]);
+}
+
+/// Constant without `lr_scheduler`; with it a warm-up from a tenth of the rate, and a decay to a hundredth.
+fn schedule(run: &mut Run<'_>) {
+    const KEY: &str = "lr_scheduler.lr_decay_style";
+    let is_there = run
+        .entry("lr_scheduler")
+        .is_some_and(|entry| entry.value.map().is_some());
+    run.facts.own_schedule = is_there || is_draft(run);
+    if is_draft(run) {
+        draft_schedule(run);
+        return;
+    }
+    if !is_there {
+        let rule = "without `lr_scheduler` the rate stays as it is";
+        run.tell(Category::Scheduler, KEY, one(Some("constant")), by_default(rule));
+        run.fact(
+            WarmupRatio,
+            "lr_scheduler.lr_warmup_steps",
+            point(0.0),
+            by_default(rule),
+        );
+        run.fact(
+            WarmupSteps,
+            "lr_scheduler.lr_warmup_steps",
+            point(0.0),
+            by_default(rule),
+        );
+        run.absent(MinLearningRate, "lr_scheduler.min_lr", rule);
+        return;
+    }
+    let (word, origin) = run.word(KEY, STYLES).or_default("cosine", DIALECT.default);
+    run.tell(Category::Scheduler, KEY, one(word), origin);
+    let steps = Ask {
+        domain: Domain::integers(0.0, Domain::COUNT.interval.hi()),
+        ..count("lr_scheduler.lr_warmup_steps")
+    };
+    match run.number(&steps) {
+        Said::Value(steps, place) => {
+            run.fact(
+                WarmupSteps,
+                "lr_scheduler.lr_warmup_steps",
+                point(steps),
+                Origin::Given(place),
+            );
+            let rule = by_default("the warm-up is given in steps");
+            run.fact(WarmupRatio, "lr_scheduler.lr_warmup_steps", point(0.0), rule);
+        }
+        Said::Unclear(origin) => {
+            run.fact(
+                WarmupSteps,
+                "lr_scheduler.lr_warmup_steps",
+                Some(WarmupSteps.domain().interval),
+                origin,
+            );
+        }
+        Said::Nothing => {
+            // A tenth of all updates, and never more than a thousand.
+            let rule = "a tenth of all updates, at most 1000, by NeMo Automodel's default";
+            run.fact(
+                WarmupRatio,
+                "lr_scheduler.lr_warmup_steps",
+                Interval::new(0.0, 0.1),
+                by_default(rule),
+            );
+            run.absent(WarmupSteps, "lr_scheduler.lr_warmup_steps", rule);
+        }
+    }
+    let least = Ask {
+        key: "lr_scheduler.min_lr",
+        takes: Real,
+        domain: MinLearningRate.domain(),
+        null: Null::IsDefault,
+        usual: None,
+    };
+    match run.number(&least) {
+        Said::Value(least, place) => run.fact(
+            MinLearningRate,
+            "lr_scheduler.min_lr",
+            point(least),
+            Origin::Given(place),
+        ),
+        Said::Unclear(origin) => run.fact(
+            MinLearningRate,
+            "lr_scheduler.min_lr",
+            Some(MinLearningRate.domain().interval),
+            origin,
+        ),
+        Said::Nothing => {
+            let hundredth = run
+                .facts
+                .values(LearningRate)
+                .and_then(|rate| rate.map_rising(|rate| rate * 0.01));
+            let rule = "a hundredth of the learning rate, by NeMo Automodel's default";
+            run.fact(MinLearningRate, "lr_scheduler.min_lr", hundredth, by_default(rule));
+        }
+    }
+}
+
+/// Recipes for draft models warm up and follow a cosine, whatever `lr_scheduler` says.
+fn draft_schedule(run: &mut Run<'_>) {
+    let rule = "recipes for draft models warm up, then follow a cosine";
+    run.tell(
+        Category::Scheduler,
+        "lr_scheduler",
+        one(Some("cosine")),
+        by_default(rule),
+    );
+    run.numbers(&[row("optimizer.warmup_ratio", WarmupRatio, Real, Is(0.05))]);
+    run.absent(
+        WarmupSteps,
+        "optimizer.warmup_ratio",
+        "the warm-up is a share of all updates",
+    );
+    let share = Ask {
+        key: "optimizer.min_lr_ratio",
+        takes: Real,
+        domain: Domain::RATIO,
+        null: Null::IsDefault,
+        usual: Some(0.1),
+    };
+    let (share, origin) = run.number(&share).or_default(0.1, DIALECT.default);
+    let least = share
+        .zip(run.facts.values(LearningRate))
+        .and_then(|(share, rate)| rate.map_rising(|rate| rate * share));
+    run.fact(MinLearningRate, "optimizer.min_lr_ratio", least, origin);
+}
+
+/// Clipping is always on.
+fn clipping(run: &mut Run<'_>) {
+    let key = if is_draft(run) {
+        "recipe_args.max_grad_norm"
+    } else {
+        "clip_grad_norm.max_norm"
+    };
+    run.numbers(&[row(key, ClipNorm, Real, Is(1.0)).or_null()]);
+    let origin = run
+        .facts
+        .number(ClipNorm)
+        .map_or_else(|| by_default(DIALECT.default), |clip| clip.origin.clone());
+    run.tell(Category::Clipping, key, Words::Had(true), origin);
+}
+
+/// Processes that share one copy of the model: tensor, context and pipeline parallel ones.
+fn parallel(run: &mut Run<'_>) {
+    let mut shared = 1.0;
+    let mut origin = by_default("every device takes its own batches");
+    let mut key = "distributed.tp_size";
+    for candidate in ["distributed.tp_size", "distributed.cp_size", "distributed.pp_size"] {
+        match run.number(&count(candidate)) {
+            Said::Value(size, place) if size > 1.0 => {
+                shared *= size;
+                (origin, key) = (Origin::Given(place), candidate);
+            }
+            Said::Unclear(unclear) => {
+                run.fact(ModelParallel, candidate, Some(ModelParallel.domain().interval), unclear);
+                return;
+            }
+            _ => {}
+        }
+    }
+    if shared > 1.0 {
+        run.fact(ModelParallel, key, point(shared), origin);
+    } else {
+        run.absent(ModelParallel, key, "every device takes its own batches");
+    }
+}
+
+fn seed(run: &mut Run<'_>) {
+    let key = ["rng.seed", "seed"]
+        .into_iter()
+        .find(|key| run.entry(key).is_some())
+        .unwrap_or("seed");
+    let why = "no seed is written: the recipe falls back on one of its own";
+    run.numbers(&[row(key, Seed, Whole, Absent(why)).or_null()]);
+    launch::seeded(run);
+}
+
+/// Held-out data are read where they are named, under one name or several.
+fn evaluation(run: &mut Run<'_>) {
+    const KEY: &str = "validation_dataset";
+    let named = run
+        .root()
+        .entries
+        .iter()
+        .find(|entry| entry.name().starts_with(KEY) && entry.value.map().is_some());
+    let (had, origin) = match named {
+        Some(entry) => (true, Origin::Given(run.place(entry.key.span))),
+        None => (false, by_default("no validation_dataset is written")),
+    };
+    run.tell(Category::Evaluation, KEY, Words::Had(had), origin);
+}
