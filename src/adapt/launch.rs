@@ -102,6 +102,7 @@ pub(super) fn lineage(run: &mut Run<'_>) {
 pub(super) fn seeded(run: &mut Run<'_>) {
     let (words, origin) = match run.facts.number(Seed).cloned() {
         Some(seed) if seed.is_known() => (Words::Had(true), seed.origin),
+        Some(seed) if seed.values.is_none() => (Words::Had(false), seed.origin),
         Some(seed) => (Words::Unknown, seed.origin),
         None => (Words::Had(false), by_default("no seed is written")),
     };

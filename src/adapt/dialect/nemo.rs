@@ -18,7 +18,7 @@ use crate::facts::Input::{
     WarmupRatio, WarmupSteps, WeightDecay,
 };
 use crate::facts::{Origin, Words};
-use crate::quantity::{Category, Domain, Interval};
+use crate::quantity::{Category, Domain, Finite, Interval};
 
 /// How NeMo Automodel reads recipes.
 pub(in crate::adapt) static DIALECT: Dialect = Dialect {
@@ -551,7 +551,7 @@ fn schedule(run: &mut Run<'_>) {
             let hundredth = run
                 .facts
                 .values(LearningRate)
-                .and_then(|rate| rate.map_rising(|rate| rate * 0.01));
+                .and_then(|rate| rate.map_rising(|rate| Finite::decimal(rate * 0.01)));
             let rule = "a hundredth of the learning rate, by NeMo Automodel's default";
             run.fact(MinLearningRate, "lr_scheduler.min_lr", hundredth, by_default(rule));
         }
@@ -583,7 +583,7 @@ fn draft_schedule(run: &mut Run<'_>) {
     let (share, origin) = run.number(&share).or_default(0.1, DIALECT.default);
     let least = share
         .zip(run.facts.values(LearningRate))
-        .and_then(|(share, rate)| rate.map_rising(|rate| rate * share));
+        .and_then(|(share, rate)| rate.map_rising(|rate| Finite::decimal(rate * share)));
     run.fact(MinLearningRate, "optimizer.min_lr_ratio", least, origin);
 }
 

@@ -62,7 +62,6 @@ fn other_frameworks_are_named() {
             "a TRL or transformers",
         ),
         ("model: m\ntuner_type: lora\ndataset: [d]\n", "an ms-swift"),
-        ("step_scheduler: {}\n", "a NeMo Automodel"),
         ("train: {global_batch_size: 8}\neval: {}\n", "a LitGPT"),
         ("model: m\niters: 100\nfine_tune_type: lora\n", "an mlx-lm"),
         (

@@ -8,6 +8,8 @@ mod llama_factory;
 #[cfg(test)]
 mod llama_factory_v1;
 #[cfg(test)]
+mod nemo;
+#[cfg(test)]
 mod robust;
 #[cfg(test)]
 mod yaml;
