@@ -3,19 +3,19 @@
 //! The first test that fits decides. The tests were written against the files that eleven frameworks ship; each looks
 //! for keys that only one of them has.
 
-use super::dialect::{llama_factory, llama_factory_v1, nemo};
+use super::dialect::{ALL, llama_factory, llama_factory_v1, nemo};
+use super::format::Format;
 use super::keys::{self, LLAMA_FACTORY};
 use super::scalar::{Loader, Value, resolve};
-use super::table::Dialect;
 use super::tree::Map;
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Place, SourceId, Span};
 
 /// What a file is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) enum Kind {
     /// A run in a dialect that we read.
-    Run(&'static Dialect),
+    Run(&'static Format),
     /// A run of a framework that we do not read; its name with an article, and the key that gave it away.
     Other(&'static str, &'static str),
     /// No run: what it does, what to check instead, and the key that gave it away.
@@ -60,27 +60,28 @@ pub(super) fn refusal(source: SourceId, map: &Map, kind: Kind) -> Diagnostic {
         let span = map.get(key).map_or(first, |entry| entry.key.span);
         Place { source, span }
     };
-    const READS: &str = "ftrisk reads LLaMA-Factory's run files so far";
+    let read: Vec<&str> = ALL.iter().map(|format| format.dialect.framework).collect();
+    let reads = format!("ftrisk reads run files of {}", read.join(", "));
     match kind {
-        Kind::Other(name, key) => {
-            Diagnostic::new(Code::UnknownFormat, format!("this looks like {name} run file; {READS}"))
-                .at(
-                    at(key),
-                    format!("a key of {}", name.split_once(' ').map_or(name, |(_, name)| name)),
-                )
-                .help("check a LLaMA-Factory run file")
-        }
+        Kind::Other(name, key) => Diagnostic::new(
+            Code::UnknownFormat,
+            format!("this looks like {name} run file, which ftrisk does not read yet"),
+        )
+        .at(
+            at(key),
+            format!("a key of {}", name.split_once(' ').map_or(name, |(_, name)| name)),
+        )
+        .help(reads),
         Kind::NotARun(does, instead, key) => {
             Diagnostic::new(Code::NotARun, format!("this file trains nothing: {does}"))
                 .at(at(key), "this key says so")
                 .help(instead)
         }
-        Kind::Homemade => Diagnostic::new(
-            Code::UnknownFormat,
-            format!("the keys are of no framework that ftrisk knows; {READS}"),
-        )
-        .at(Place { source, span: first }, "the file starts here")
-        .help("check the file that the framework's own command takes"),
+        Kind::Homemade => Diagnostic::new(Code::UnknownFormat, "the keys are of no framework that ftrisk knows")
+            .at(Place { source, span: first }, "the file starts here")
+            .help(format!(
+                "check the file that the framework's own command takes, or name its framework with --framework; {reads}"
+            )),
         Kind::Nothing | Kind::Run(_) => Diagnostic::new(
             Code::NotARun,
             "this file trains nothing: no trainer reads any of its keys",
@@ -149,7 +150,7 @@ fn nemo(map: &Map) -> Option<Kind> {
     });
     let is_recipe = map.get("recipe").is_some() && map.has_any("dist_env distributed recipe_args");
     let is_nemo = map.get("step_scheduler").is_some() || targets || is_recipe;
-    is_nemo.then_some(Kind::Run(&nemo::DIALECT))
+    is_nemo.then_some(Kind::Run(&nemo::FORMAT))
 }
 
 fn litgpt(map: &Map) -> Option<Kind> {
@@ -231,7 +232,7 @@ fn of_llama_factory(map: &Map) -> Option<Kind> {
 /// What LLaMA-Factory would do with the file.
 fn llama_factory_task(map: &Map) -> Kind {
     if is_true(map, "do_train") {
-        return Kind::Run(&llama_factory::DIALECT);
+        return Kind::Run(&llama_factory::FORMAT);
     }
     let is_off = map
         .get("do_train")
@@ -255,7 +256,7 @@ fn llama_factory_task(map: &Map) -> Kind {
     }
     let trains = map.entries.iter().any(|entry| keys::is_of_training(entry.name()));
     if trains {
-        return Kind::Run(&llama_factory::DIALECT);
+        return Kind::Run(&llama_factory::FORMAT);
     }
     if map.get("export_dir").is_some() {
         return Kind::NotARun(
@@ -309,7 +310,7 @@ fn of_llama_factory_v1(map: &Map) -> Option<Kind> {
         .map("peft_config")
         .is_some_and(|peft| peft.get("export_dir").is_some());
     Some(match (map.get("train_dataset").is_some(), merges) {
-        (true, _) => Kind::Run(&llama_factory_v1::DIALECT),
+        (true, _) => Kind::Run(&llama_factory_v1::FORMAT),
         (false, true) => Kind::NotARun(
             "it merges an adapter into its model",
             "check the run file that trained the adapter",

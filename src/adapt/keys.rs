@@ -84,10 +84,7 @@ pub(super) fn is_of_training(key: &str) -> bool {
 const COMPARED: usize = 20;
 
 /// Reports top-level keys that the framework does not take.
-pub(super) fn check(run: &mut Run<'_>) {
-    let Some(known) = run.dialect().keys else {
-        return;
-    };
+pub(super) fn check(run: &mut Run<'_>, known: &Keys) {
     let root = run.root();
     let unknown = root
         .entries

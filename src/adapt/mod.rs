@@ -6,6 +6,7 @@
 
 mod detect;
 mod dialect;
+mod format;
 pub mod honoured;
 mod keys;
 mod launch;
@@ -56,7 +57,7 @@ pub struct Launch {
 
 /// The frameworks whose run files are read, as `--framework` takes them.
 pub fn frameworks() -> impl Iterator<Item = &'static str> {
-    dialect::ALL.iter().map(|dialect| dialect.name)
+    dialect::ALL.iter().map(|format| format.dialect.name)
 }
 
 /// What a run file says.
@@ -112,18 +113,20 @@ fn facts_of(source: SourceId, sources: &Sources, launch: Launch) -> (Option<Fact
     };
     let named = launch
         .framework
-        .and_then(|name| dialect::ALL.iter().copied().find(|dialect| dialect.name == name));
-    let dialect = match (named, detect::kind(map)) {
-        (Some(dialect), _) | (None, Kind::Run(dialect)) => dialect,
+        .and_then(|name| dialect::ALL.iter().copied().find(|format| format.dialect.name == name));
+    let format = match (named, detect::kind(map)) {
+        (Some(format), _) | (None, Kind::Run(format)) => format,
         (None, other) => {
             diagnostics.push(detect::refusal(source, map, other));
             return (None, diagnostics);
         }
     };
     let pages = Pages::new(sources, source, None);
-    let mut run = Run::new(dialect, pages, map);
-    keys::check(&mut run);
-    (dialect.read)(&mut run, launch);
+    let mut run = Run::new(format.dialect, pages, map);
+    if let Some(known) = &format.keys {
+        keys::check(&mut run, known);
+    }
+    (format.read)(&mut run, launch);
     diagnostics.extend(screen::screen(pages, &root));
     diagnostics.extend(run.diagnostics);
     (Some(run.facts), diagnostics)

@@ -1,8 +1,5 @@
 //! The vocabulary of a dialect's table: keys, the facts they set, and what holds without them.
 
-use super::Launch;
-use super::keys::Keys;
-use super::reader::Run;
 use super::scalar::Loader;
 use crate::facts::Input;
 use crate::quantity::Domain;
@@ -23,14 +20,10 @@ pub(super) struct Dialect {
     pub(super) name: &'static str,
     /// The framework that reads them, as people write it.
     pub(super) framework: &'static str,
-    /// The keys that it knows at the top of a file; `None` where any key may stand there.
-    pub(super) keys: Option<Keys>,
-    /// What becomes of other keys.
+    /// What becomes of keys that it does not know.
     pub(super) unknown: Unknown,
     /// What other frameworks call its keys, to name the one that was meant: theirs, ours.
     pub(super) elsewhere: &'static [(&'static str, &'static str)],
-    /// Reads a file of it.
-    pub(super) read: fn(&mut Run<'_>, Launch),
     /// The command that launches it.
     pub(super) launcher: &'static str,
     /// How scalars are read.

@@ -5,6 +5,7 @@
 
 use super::hf::{self, OPTIMIZERS, STRATEGIES};
 use super::{quantized, refusals};
+use crate::adapt::format::Format;
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default, of_switch, one, point, unknown};
 use crate::adapt::scalar::Loader;
@@ -24,10 +25,8 @@ use crate::quantity::{Category, Interval};
 pub(in crate::adapt) static DIALECT: Dialect = Dialect {
     name: "llama-factory",
     framework: "LLaMA-Factory",
-    keys: Some(keys::LLAMA_FACTORY),
     unknown: Unknown::Refuses,
     elsewhere: ELSEWHERE,
-    read,
     launcher: "llamafactory-cli",
     loader: Loader::OmegaConf,
     default: "LLaMA-Factory's default",
@@ -42,6 +41,13 @@ pub(in crate::adapt) static DIALECT: Dialect = Dialect {
         num_train_epochs max_steps lr_scheduler_type lr_scheduler_kwargs warmup_ratio warmup_steps optim
         weight_decay max_grad_norm seed bf16 ddp_timeout eval_dataset val_size eval_strategy eval_steps
         tensor_model_parallel_size",
+};
+
+/// How files of it are read.
+pub(in crate::adapt) static FORMAT: Format = Format {
+    dialect: &DIALECT,
+    keys: Some(keys::LLAMA_FACTORY),
+    read,
 };
 
 /// What other frameworks call things.

@@ -2,6 +2,7 @@
 //!
 //! A flat file with a mapping for each plugin. Read against commit ff6d4d12.
 
+use crate::adapt::format::Format;
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default, one, point, unknown};
 use crate::adapt::scalar::{Loader, Value, resolve};
@@ -23,10 +24,8 @@ use crate::quantity::{Category, Domain, Interval};
 pub(in crate::adapt) static DIALECT: Dialect = Dialect {
     name: "llama-factory-v1",
     framework: "LLaMA-Factory v1",
-    keys: Some(keys::LLAMA_FACTORY_V1),
     unknown: Unknown::Refuses,
     elsewhere: &[],
-    read,
     launcher: "llamafactory-cli",
     loader: Loader::OmegaConf,
     default: "LLaMA-Factory v1's default",
@@ -39,6 +38,13 @@ pub(in crate::adapt) static DIALECT: Dialect = Dialect {
         micro_batch_size global_batch_size batching_strategy cutoff_len learning_rate optim_config
         optim_config.name optim_config.wd lr_scheduler_config max_grad_norm bf16 num_train_epochs max_steps seed
         pref_loss pref_beta sample_backend max_new_tokens",
+};
+
+/// How files of it are read.
+pub(in crate::adapt) static FORMAT: Format = Format {
+    dialect: &DIALECT,
+    keys: Some(keys::LLAMA_FACTORY_V1),
+    read,
 };
 
 /// Numbers that every run has.

@@ -10,7 +10,7 @@ pub(super) mod nemo;
 mod quantized;
 mod refusals;
 
-use super::table::Dialect;
+use super::format::Format;
 
 /// Every dialect, in the order in which help texts name them.
-pub(super) static ALL: &[&Dialect] = &[&llama_factory::DIALECT, &llama_factory_v1::DIALECT, &nemo::DIALECT];
+pub(super) static ALL: &[&Format] = &[&llama_factory::FORMAT, &llama_factory_v1::FORMAT, &nemo::FORMAT];

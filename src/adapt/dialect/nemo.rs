@@ -4,6 +4,7 @@
 //! read as a number, a bool or None becomes one, so that `1e-8` and `none` are what they look like. Keys that no
 //! component asks for are passed over without a word, and recipes ask by name: there is no list of them.
 
+use crate::adapt::format::Format;
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default, of_switch, one, point, unknown};
 use crate::adapt::scalar::Loader;
@@ -25,10 +26,8 @@ pub(in crate::adapt) static DIALECT: Dialect = Dialect {
     name: "nemo-automodel",
     framework: "NeMo Automodel",
     launcher: "automodel",
-    keys: None,
     unknown: Unknown::Drops,
     elsewhere: &[],
-    read,
     loader: Loader::PyYamlThenPython,
     default: "NeMo Automodel's default",
     nested_text_is_read: true,
@@ -41,6 +40,13 @@ pub(in crate::adapt) static DIALECT: Dialect = Dialect {
         packed_sequence.packed_sequence_size dataloader validation_dataset validation_dataloader optimizer
         optimizer.lr optimizer.weight_decay lr_scheduler lr_scheduler.lr_decay_style
         lr_scheduler.lr_warmup_steps lr_scheduler.min_lr",
+};
+
+/// How files of it are read.
+pub(in crate::adapt) static FORMAT: Format = Format {
+    dialect: &DIALECT,
+    keys: None,
+    read,
 };
 
 /// A positive count without which no recipe starts.
