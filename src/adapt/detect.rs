@@ -3,9 +3,9 @@
 //! The first test that fits decides. The tests were written against the files that eleven frameworks ship; each looks
 //! for keys that only one of them has.
 
-use super::dialect::{ALL, llama_factory, llama_factory_v1, nemo};
+use super::dialect::{ALL, axolotl, llama_factory, llama_factory_v1, nemo};
 use super::format::Format;
-use super::keys::{self, LLAMA_FACTORY};
+use super::keys::{self, AXOLOTL, LLAMA_FACTORY};
 use super::scalar::{Loader, Value, resolve};
 use super::tree::Map;
 use crate::diag::{Code, Diagnostic};
@@ -35,7 +35,7 @@ pub(super) fn kind(map: &Map) -> Kind {
         litgpt,
         peft,
         unsloth,
-        axolotl,
+        of_axolotl,
         llama_board,
         of_llama_factory,
         of_llama_factory_v1,
@@ -174,11 +174,34 @@ fn unsloth(map: &Map) -> Option<Kind> {
     is_unsloth.then_some(Kind::Other("an Unsloth", "training"))
 }
 
-fn axolotl(map: &Map) -> Option<Kind> {
-    map.get("base_model")?;
-    let beside = "micro_batch_size sequence_len datasets adapter val_set_size lora_target_linear sample_packing rl \
-                  pretraining_dataset num_epochs plugins";
-    map.has_any(beside).then_some(Kind::Other("an Axolotl", "base_model"))
+/// Keys of Axolotl that say a file is one of its own beside `base_model`.
+const AXOLOTL_MARKS: &str = "
+    micro_batch_size sequence_len datasets adapter val_set_size lora_target_linear lora_model_dir merge_lora
+    sample_packing rl pretraining_dataset num_epochs plugins";
+/// Those without which it trains nothing.
+const AXOLOTL_TRAINS: &str = "
+    datasets pretraining_dataset learning_rate micro_batch_size gradient_accumulation_steps num_epochs max_steps";
+
+fn of_axolotl(map: &Map) -> Option<Kind> {
+    map.get("base_model").filter(|_| map.has_any(AXOLOTL_MARKS))?;
+    let known = map
+        .entries
+        .iter()
+        .filter(|entry| AXOLOTL.contains_key(entry.name()))
+        .count();
+    if known * 2 < map.entries.len() {
+        // Most keys are none of Axolotl's: somebody's own layout that borrows some of its names.
+        return Some(Kind::Homemade);
+    }
+    if map.has_any(AXOLOTL_TRAINS) {
+        return Some(Kind::Run(&axolotl::FORMAT));
+    }
+    let (does, key) = if map.get("merge_lora").is_some() {
+        ("it merges an adapter into its model", "merge_lora")
+    } else {
+        ("it loads a model to merge, quantise or talk to it", "base_model")
+    };
+    Some(Kind::NotARun(does, "check the run file that trained the model", key))
 }
 
 fn llama_board(map: &Map) -> Option<Kind> {

@@ -30,6 +30,12 @@ pub(super) const LLAMA_FACTORY_V1: Keys = Keys {
     ..LLAMA_FACTORY
 };
 
+/// Keys of Axolotl; the class of a plugin's key ends with `:` and the plugin's package.
+pub(super) const AXOLOTL: Keys = Keys {
+    table: include_str!("keys/axolotl.tsv"),
+    version: "axolotl",
+};
+
 impl Keys {
     /// The argument class that holds a key.
     pub(super) fn class(&self, key: &str) -> Option<&'static str> {
@@ -146,11 +152,11 @@ fn report(run: &mut Run<'_>, map: &Map, entry: &Entry, known: Vec<&'static str>)
 
 #[cfg(test)]
 mod tests {
-    use super::{LLAMA_FACTORY, LLAMA_FACTORY_V1};
+    use super::{AXOLOTL, LLAMA_FACTORY, LLAMA_FACTORY_V1};
 
     #[test]
     fn every_key_is_found_and_no_other() {
-        for keys in [LLAMA_FACTORY, LLAMA_FACTORY_V1] {
+        for keys in [LLAMA_FACTORY, LLAMA_FACTORY_V1, AXOLOTL] {
             assert!(keys.names().count() > 40);
             for name in keys.names() {
                 assert!(keys.class(name).is_some_and(|class| !class.is_empty()), "{name}");

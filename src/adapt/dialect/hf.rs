@@ -164,7 +164,7 @@ pub(super) fn schedule(run: &mut Run<'_>) {
 }
 
 /// The lowest rate of a schedule that has one.
-fn floor(run: &mut Run<'_>, scheduler: Option<&str>) {
+pub(super) fn floor(run: &mut Run<'_>, scheduler: Option<&str>) {
     const KEY: &str = "lr_scheduler_kwargs.min_lr";
     let ask = Ask {
         key: KEY,

@@ -3,14 +3,24 @@
 //! A dialect that is added here is read, known to `--framework` and compared with the corpus; `detect` says which files
 //! are written in it.
 
+pub(super) mod axolotl;
+mod axolotl_adapter;
+mod axolotl_findings;
+mod axolotl_rates;
 mod hf;
 pub(super) mod llama_factory;
 pub(super) mod llama_factory_v1;
 pub(super) mod nemo;
+mod pydantic;
 mod quantized;
 mod refusals;
 
 use super::format::Format;
 
 /// Every dialect, in the order in which help texts name them.
-pub(super) static ALL: &[&Format] = &[&llama_factory::FORMAT, &llama_factory_v1::FORMAT, &nemo::FORMAT];
+pub(super) static ALL: &[&Format] = &[
+    &llama_factory::FORMAT,
+    &llama_factory_v1::FORMAT,
+    &axolotl::FORMAT,
+    &nemo::FORMAT,
+];

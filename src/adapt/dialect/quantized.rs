@@ -1,4 +1,4 @@
-//! How the base model of a LLaMA-Factory run is quantised.
+//! How the base model of a LLaMA-Factory run is quantised, and what the name of any base says.
 
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default};
@@ -41,15 +41,15 @@ const BITS: Ask = Ask {
 
 /// Reads how the base is quantised, and says so.
 pub(super) fn base(run: &mut Run<'_>) -> Base {
-    let base = by_name(run).unwrap_or_else(|| by_bits(run));
+    let base = by_name(run, "model_name_or_path").unwrap_or_else(|| by_bits(run));
     let words = base.word.map_or(Words::Unknown, |word| Words::One(word.to_owned()));
     run.tell(Category::Quantization, base.key, words, base.origin.clone());
     base
 }
 
-/// A quantised checkpoint wins over `quantization_bit`.
-fn by_name(run: &mut Run<'_>) -> Option<Base> {
-    let Said::Value(name, place) = run.text("model_name_or_path") else {
+/// A checkpoint that was quantised before, by its name; it wins over what the run file asks for.
+pub(super) fn by_name(run: &mut Run<'_>, key: &'static str) -> Option<Base> {
+    let Said::Value(name, place) = run.text(key) else {
         return None;
     };
     let name = name.to_lowercase();
@@ -64,7 +64,7 @@ fn by_name(run: &mut Run<'_>) -> Option<Base> {
     Some(Base {
         word: Some(*word),
         origin: Origin::Given(place),
-        key: "model_name_or_path",
+        key,
     })
 }
 

@@ -36,6 +36,11 @@ fn a_file_that_trains_nothing_is_no_run() {
         ("peft_type: LORA\nr: 8\nlora_alpha: 16\n", "peft_type"),
         ("model: m\nsample_backend: hf\n", "model"),
         ("model: m\npeft_config: {name: lora, export_dir: x}\n", "peft_config"),
+        (
+            "base_model: m\nadapter: lora\nmerge_lora: true\nlora_model_dir: x\n",
+            "merge_lora",
+        ),
+        ("base_model: m\nadapter: lora\nload_in_8bit: true\n", "base_model"),
         ("top.model_name: m\ntrain.lora_rank: 8\n", "top.model_name"),
         ("\"<|end|>\": \"The end\"\n", "\"<|end|>\""),
     ] {
@@ -49,10 +54,6 @@ fn a_file_that_trains_nothing_is_no_run() {
 #[test]
 fn other_frameworks_are_named() {
     for (text, name) in [
-        (
-            "base_model: m\ndatasets: []\nmicro_batch_size: 1\nlearning_rate: 0.0002\n",
-            "an Axolotl",
-        ),
         (
             "model:\n  _component_: torchtune.models.llama3\noptimizer:\n  _component_: torch.optim.AdamW\ndataset: {}\n",
             "a torchtune",
@@ -73,6 +74,8 @@ fn other_frameworks_are_named() {
         let message = &read.refused(Code::UnknownFormat).message;
         assert!(message.contains(&format!("looks like {name} run file")), "{message}");
     }
+    // Somebody's own layout that borrows a name from Axolotl.
+    case("base_model: m\nepochs: 3\nlr: 1\ntrain_file: x\nnum_epochs: 2\nrank: 8\n").refused(Code::UnknownFormat);
     let own = case("lr: 1\nepochs: 3\nbatch_size: 8\n");
     assert!(
         own.refused(Code::UnknownFormat)

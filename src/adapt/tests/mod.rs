@@ -2,6 +2,8 @@
 
 // The attributes tell the house test that these are tests too.
 #[cfg(test)]
+mod axolotl;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod llama_factory;
