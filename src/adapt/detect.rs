@@ -3,7 +3,7 @@
 //! The first test that fits decides. The tests were written against the files that eleven frameworks ship; each looks
 //! for keys that only one of them has.
 
-use super::dialect::{ALL, axolotl, llama_factory, llama_factory_v1, nemo};
+use super::dialect::{ALL, axolotl, litgpt, llama_factory, llama_factory_v1, mlx_lm, nemo, torchtune};
 use super::format::Format;
 use super::keys::{self, AXOLOTL, LLAMA_FACTORY};
 use super::scalar::{Loader, Value, resolve};
@@ -131,7 +131,7 @@ fn torchtune(map: &Map) -> Option<Kind> {
     child_with(map, "_component_")?;
     let trains = map.get("optimizer").is_some() || child_with(map, "optimizer").is_some();
     Some(if trains {
-        Kind::Other("a torchtune", "optimizer")
+        Kind::Run(&torchtune::FORMAT)
     } else {
         Kind::NotARun(
             "it is a torchtune recipe without an optimizer",
@@ -156,7 +156,7 @@ fn nemo(map: &Map) -> Option<Kind> {
 fn litgpt(map: &Map) -> Option<Kind> {
     let train = map.map("train")?;
     let is_litgpt = train.has_any("global_batch_size micro_batch_size") && map.map("eval").is_some();
-    is_litgpt.then_some(Kind::Other("a LitGPT", "train"))
+    is_litgpt.then_some(Kind::Run(&litgpt::FORMAT))
 }
 
 fn peft(map: &Map) -> Option<Kind> {
@@ -257,10 +257,6 @@ fn llama_factory_task(map: &Map) -> Kind {
     if is_true(map, "do_train") {
         return Kind::Run(&llama_factory::FORMAT);
     }
-    let is_off = map
-        .get("do_train")
-        .and_then(|entry| entry.value.scalar())
-        .is_some_and(|scalar| scalar.is_plain && resolve(&scalar.text, Loader::OmegaConf) == Value::Bool(false));
     for key in ["do_predict", "do_eval", "predict_with_generate"] {
         if is_true(map, key) {
             return Kind::NotARun(
@@ -270,7 +266,7 @@ fn llama_factory_task(map: &Map) -> Kind {
             );
         }
     }
-    if is_off {
+    if is_off(map, "do_train") {
         return Kind::NotARun(
             "do_train is false",
             "write do_train: true, or check the run file that trains",
@@ -360,9 +356,22 @@ fn mlx(map: &Map) -> Option<Kind> {
             "check the run file that trains the adapter",
             key,
         )
+    } else if is_off(map, "train") {
+        Kind::NotARun(
+            "train is false",
+            "write train: true, or check the run file that trains",
+            "train",
+        )
     } else {
-        Kind::Other("an mlx-lm", key)
+        Kind::Run(&mlx_lm::FORMAT)
     })
+}
+
+/// Whether a switch is written and off.
+fn is_off(map: &Map, key: &str) -> bool {
+    map.get(key)
+        .and_then(|entry| entry.value.scalar())
+        .is_some_and(|scalar| scalar.is_plain && resolve(&scalar.text, Loader::PyYaml) == Value::Bool(false))
 }
 
 fn is_trained(map: &Map) -> bool {

@@ -123,6 +123,19 @@ pub(super) fn check_nested(run: &mut Run<'_>, key: &str, known: &'static str) {
     }
 }
 
+/// Reports top-level keys that are none of `known`, for a loader whose keys depend on its command.
+pub(super) fn check_top(run: &mut Run<'_>, known: &[&'static str]) {
+    let root = run.root();
+    let unknown = root
+        .entries
+        .iter()
+        .filter(|entry| entry.key.scalar().is_some() && !known.contains(&entry.name()))
+        .filter(|entry| !screen::speaks(entry));
+    for entry in unknown.take(COMPARED) {
+        report(run, root, entry, known.to_vec());
+    }
+}
+
 fn report(run: &mut Run<'_>, map: &Map, entry: &Entry, known: Vec<&'static str>) {
     let name = entry.name();
     let framework = run.facts.framework;

@@ -8,6 +8,7 @@ mod detect;
 mod dialect;
 mod format;
 pub mod honoured;
+mod interpolate;
 mod keys;
 mod launch;
 mod malformed;
@@ -98,7 +99,7 @@ fn facts_of(source: SourceId, sources: &Sources, launch: Launch) -> (Option<Fact
     let parsed = yaml::parse(source, file);
     let mut diagnostics = parsed.problems;
     diagnostics.extend(screen::hidden_anywhere(source, text, parsed.root.is_none()));
-    let Some(root) = parsed.root else {
+    let Some(mut root) = parsed.root else {
         if diagnostics.is_empty() {
             diagnostics.push(empty(source));
         }
@@ -122,12 +123,17 @@ fn facts_of(source: SourceId, sources: &Sources, launch: Launch) -> (Option<Fact
         }
     };
     let pages = Pages::new(sources, source, None);
+    let composed = interpolate::fill_in(&mut root, format.dialect.loader);
+    diagnostics.extend(interpolate::told(pages, &composed));
+    let Some(map) = root.map() else {
+        return (None, diagnostics);
+    };
     let mut run = Run::new(format.dialect, pages, map);
     if let Some(known) = &format.keys {
         keys::check(&mut run, known);
     }
     (format.read)(&mut run, launch);
-    diagnostics.extend(screen::screen(pages, &root));
+    diagnostics.extend(screen::screen(pages, &root, composed));
     diagnostics.extend(run.diagnostics);
     (Some(run.facts), diagnostics)
 }

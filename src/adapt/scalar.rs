@@ -8,6 +8,10 @@
 pub(super) enum Loader {
     /// PyYAML with more spellings of floats, and without dates.
     OmegaConf,
+    /// OmegaConf, where the framework also has it fill in references to other keys: `${output_dir}`.
+    Interpolating,
+    /// PyYAML with a second rule for floats after its own, which mlx-lm and LitGPT's jsonargparse share.
+    MoreFloats,
     /// YAML 1.1.
     PyYaml,
     /// YAML 1.1, and what is text after it once more as a Python literal: `1e-8` is a number, `none` is nothing.
@@ -168,7 +172,11 @@ fn reads_bare(whole: &str, loader: Loader) -> bool {
     let is_grouped = whole
         .split('_')
         .all(|group| !group.is_empty() && group.chars().all(|c| c.is_ascii_digit()));
-    loader != Loader::PyYaml && is_grouped
+    match loader {
+        Loader::PyYaml => false,
+        Loader::OmegaConf | Loader::Interpolating | Loader::PyYamlThenPython => is_grouped,
+        Loader::MoreFloats => starts_with_digit(whole),
+    }
 }
 
 fn is_signed(exponent: &str) -> bool {
@@ -286,6 +294,17 @@ mod tests {
         ] {
             check(text, Text, Float(value));
         }
+    }
+
+    #[test]
+    fn a_second_rule_for_floats_reads_what_omegaconf_reads_and_more() {
+        for (text, value) in [("1e-4", 1e-4), ("2E-5", 2e-5), ("1.0e4", 1e4), ("1_e3", 1e3)] {
+            assert_eq!(resolve(text, Loader::MoreFloats), Float(value), "{text}");
+        }
+        for (text, value) in [("010", Int(8)), ("no", Bool(false)), ("1e", Text), ("none", Text)] {
+            assert_eq!(resolve(text, Loader::MoreFloats), value, "{text}");
+        }
+        assert_eq!(resolve("1_e3", Loader::Interpolating), Text);
     }
 
     #[test]

@@ -44,11 +44,11 @@ fn is_shell_name(text: &str) -> bool {
     })
 }
 
-/// Reports every placeholder, hidden character and key that is no word.
-pub(super) fn screen(pages: Pages<'_>, root: &Node) -> Vec<Diagnostic> {
+/// Reports every placeholder, hidden character and key that is no word, but for those that were `told` before.
+pub(super) fn screen(pages: Pages<'_>, root: &Node, told: BTreeSet<Span>) -> Vec<Diagnostic> {
     let mut screen = Screen {
         pages,
-        seen: BTreeSet::new(),
+        seen: told,
         found: Vec::new(),
     };
     screen.node("", root);

@@ -8,12 +8,17 @@ mod axolotl_adapter;
 mod axolotl_findings;
 mod axolotl_rates;
 mod hf;
+pub(super) mod litgpt;
 pub(super) mod llama_factory;
 pub(super) mod llama_factory_v1;
+pub(super) mod mlx_lm;
 pub(super) mod nemo;
+mod plain;
 mod pydantic;
 mod quantized;
 mod refusals;
+pub(super) mod torchtune;
+mod torchtune_updates;
 
 use super::format::Format;
 
@@ -22,5 +27,8 @@ pub(super) static ALL: &[&Format] = &[
     &llama_factory::FORMAT,
     &llama_factory_v1::FORMAT,
     &axolotl::FORMAT,
+    &torchtune::FORMAT,
+    &mlx_lm::FORMAT,
     &nemo::FORMAT,
+    &litgpt::FORMAT,
 ];

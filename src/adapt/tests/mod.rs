@@ -6,13 +6,21 @@ mod axolotl;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod interpolate;
+#[cfg(test)]
+mod litgpt;
+#[cfg(test)]
 mod llama_factory;
 #[cfg(test)]
 mod llama_factory_v1;
 #[cfg(test)]
+mod mlx_lm;
+#[cfg(test)]
 mod nemo;
 #[cfg(test)]
 mod robust;
+#[cfg(test)]
+mod torchtune;
 #[cfg(test)]
 mod yaml;
 
