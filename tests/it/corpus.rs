@@ -385,20 +385,21 @@ fn facts_agree_with_the_records() {
 }
 
 #[test]
-fn every_run_is_read_without_an_error() {
+fn every_run_has_facts_and_says_what_is_wrong_with_it() {
     let Some(corpus) = corpus() else { return };
     let mut wrong = Vec::new();
-    let folders = READ.iter().map(|read| corpus.join("configs").join(read));
-    // It computes numbers with `${eval:...}`.
-    const UNRESOLVED: &str = "qwen3B_async_grpo.yaml";
-    for path in folders.flat_map(|folder| files(&folder)) {
-        if path.to_string_lossy().ends_with(UNRESOLVED) {
-            continue;
+    for framework in READ {
+        let mut found = 0;
+        for path in files(&corpus.join("configs").join(framework)) {
+            let read = read_file(&path, Launch::default());
+            let has_errors = read.diagnostics.iter().any(|found| found.severity == Severity::Error);
+            found += usize::from(has_errors);
+            // What the others ship has keys that their trainers drop, placeholders and keys written twice.
+            if read.facts.is_none() || (has_errors && *framework == "llamafactory") {
+                wrong.push(format!("{}: {:#?}", path.display(), read.diagnostics));
+            }
         }
-        let read = read_file(&path, Launch::default());
-        if read.facts.is_none() || read.diagnostics.iter().any(|found| found.severity == Severity::Error) {
-            wrong.push(format!("{}: {:#?}", path.display(), read.diagnostics));
-        }
+        println!("{framework}: {found} files with findings");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
