@@ -3,7 +3,10 @@
 //! The first test that fits decides. The tests were written against the files that eleven frameworks ship; each looks
 //! for keys that only one of them has.
 
-use super::dialect::{ALL, axolotl, litgpt, llama_factory, llama_factory_v1, mlx_lm, nemo, torchtune};
+use super::command::Launching;
+use super::dialect::{
+    ALL, axolotl, litgpt, llama_factory, llama_factory_v1, mlx_lm, nemo, swift, swift_megatron, torchtune,
+};
 use super::format::Format;
 use super::keys::{self, AXOLOTL, LLAMA_FACTORY};
 use super::scalar::{Loader, Value, resolve};
@@ -40,7 +43,7 @@ pub(super) fn kind(map: &Map) -> Kind {
         of_llama_factory,
         of_llama_factory_v1,
         mlx,
-        swift,
+        of_swift,
         trainer,
         bench,
     ];
@@ -51,6 +54,17 @@ pub(super) fn kind(map: &Map) -> Kind {
             Kind::Nothing
         }
     })
+}
+
+const READS: &str = "ftrisk reads run files of LLaMA-Factory and ms-swift so far";
+
+/// The diagnostic for a command that launches what we do not read.
+pub(super) fn not_yet(source: SourceId, launching: &Launching) -> Diagnostic {
+    let span = launching.span;
+    let message = format!("this launches a run of {}; {READS}", launching.framework);
+    Diagnostic::new(Code::UnknownFormat, message)
+        .at(Place { source, span }, "its command")
+        .help("check a run of one of them")
 }
 
 /// The diagnostic for a file that we do not read.
@@ -378,7 +392,7 @@ fn is_trained(map: &Map) -> bool {
     talks_of_training(map, 1) || map.has_any("iters train data")
 }
 
-fn swift(map: &Map) -> Option<Kind> {
+fn of_swift(map: &Map) -> Option<Kind> {
     if map.get("model_name_or_path").is_some() {
         return None;
     }
@@ -391,8 +405,14 @@ fn swift(map: &Map) -> Option<Kind> {
     if !has_data && !names_model {
         return None;
     }
-    Some(if has_data {
-        Kind::Other("an ms-swift", key)
+    // Keys that only Megatron has; others of it stand in files for it too.
+    const MEGATRON: &str = "
+        micro_batch_size global_batch_size lr train_iters tensor_model_parallel_size mcore_model lr_warmup_fraction
+        pipeline_model_parallel_size expert_model_parallel_size colocate_groups";
+    Some(if has_data && map.has_any(MEGATRON) {
+        Kind::Run(&swift_megatron::FORMAT)
+    } else if has_data {
+        Kind::Run(&swift::FORMAT)
     } else {
         Kind::NotARun("it names no data set", "check the run file that trains", key)
     })

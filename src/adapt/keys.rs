@@ -35,6 +35,16 @@ pub(super) const AXOLOTL: Keys = Keys {
     table: include_str!("keys/axolotl.tsv"),
     version: "axolotl",
 };
+/// Keys of ms-swift's `swift` commands.
+pub(super) const SWIFT: Keys = Keys {
+    table: include_str!("keys/swift.tsv"),
+    version: "hf",
+};
+/// Keys of ms-swift's `megatron` commands.
+pub(super) const SWIFT_MEGATRON: Keys = Keys {
+    version: "megatron",
+    ..SWIFT
+};
 
 impl Keys {
     /// The argument class that holds a key.
@@ -165,11 +175,11 @@ fn report(run: &mut Run<'_>, map: &Map, entry: &Entry, known: Vec<&'static str>)
 
 #[cfg(test)]
 mod tests {
-    use super::{AXOLOTL, LLAMA_FACTORY, LLAMA_FACTORY_V1};
+    use super::{AXOLOTL, LLAMA_FACTORY, LLAMA_FACTORY_V1, SWIFT, SWIFT_MEGATRON};
 
     #[test]
     fn every_key_is_found_and_no_other() {
-        for keys in [LLAMA_FACTORY, LLAMA_FACTORY_V1, AXOLOTL] {
+        for keys in [LLAMA_FACTORY, LLAMA_FACTORY_V1, AXOLOTL, SWIFT, SWIFT_MEGATRON] {
             assert!(keys.names().count() > 40);
             for name in keys.names() {
                 assert!(keys.class(name).is_some_and(|class| !class.is_empty()), "{name}");

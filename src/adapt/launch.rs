@@ -1,11 +1,24 @@
 //! Facts of the launch: what no run file says, and what only the command line can supply.
 
 use super::Launch;
+use super::command::{Launching, World};
 use super::reader::Run;
 use super::said::{Said, by_default, point, unknown};
 use crate::facts::Input::{MaxSamples, Rows, Seed, WorldSize};
 use crate::facts::{Key, Origin, WordFact, Words};
 use crate::quantity::{Category, Interval};
+use crate::source::{Place, SourceId};
+
+/// Takes over what the command says that launches the run.
+pub(super) fn told(run: &mut Run<'_>, launching: &Launching, command: SourceId) {
+    let place = |span| Place { source: command, span };
+    run.told_stage = launching.stage.map(|(stage, span)| (stage, place(span)));
+    run.world = Some(match launching.world {
+        World::Given(size, span) => (Some(f64::from(size)), Origin::Given(place(span))),
+        World::Default(size, rule) => (Some(f64::from(size)), by_default(rule)),
+        World::Unknown(why, span) => (None, unknown(why, "say --world-size N", span.map(place))),
+    });
+}
 
 /// The number of training processes; `why` says why the file leaves it open.
 pub(super) fn world(run: &mut Run<'_>, launch: Launch, why: &str) {
@@ -15,7 +28,11 @@ pub(super) fn world(run: &mut Run<'_>, launch: Launch, why: &str) {
             point(f64::from(size).clamp(domain.lo(), domain.hi())),
             Origin::Flag("--world-size"),
         ),
-        None => (Some(domain), unknown(why, "say --world-size N", None)),
+        None => match run.world.clone() {
+            Some((Some(size), origin)) => (point(size.clamp(domain.lo(), domain.hi())), origin),
+            Some((None, origin)) => (Some(domain), origin),
+            None => (Some(domain), unknown(why, "say --world-size N", None)),
+        },
     };
     run.nameless(WorldSize, values, origin);
 }

@@ -4,6 +4,7 @@
 //! read their files; knows nothing of limits and judges nothing. It never fails on a file: what cannot be read is said
 //! in diagnostics, and a file that is no training run has no facts.
 
+pub mod command;
 mod detect;
 mod dialect;
 mod format;
@@ -27,13 +28,17 @@ mod yaml;
 mod tests;
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use crate::diag::{Code, Diagnostic, sort};
 use crate::facts::Facts;
 use crate::source::{Place, SourceFile, SourceId, Sources, Span};
+use command::{Launching, Word};
 use detect::Kind;
 use pages::Pages;
 use reader::Run;
+use scalar::Loader;
+use tree::{Data, Map, Node};
 
 pub use recipe::{Trained, recipe};
 
@@ -70,12 +75,132 @@ pub struct Read {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads a run file.
+/// Reads a run file, or a script that launches a run.
 pub fn read(source: SourceId, sources: &Sources, launch: Launch) -> Read {
-    let (facts, mut diagnostics) = facts_of(source, sources, launch);
+    read_over(source, None, sources, launch)
+}
+
+/// Reads a run file with what a command line says behind it: `overrides` is a text of words as a shell takes them.
+pub fn read_over(source: SourceId, overrides: Option<SourceId>, sources: &Sources, launch: Launch) -> Read {
+    let file = sources.get(source);
+    let text = file.text();
+    let told = overrides.map(|source| Told {
+        source,
+        words: command::words_of(sources.get(source).text()),
+        launching: None,
+    });
+    let is_read = text.len() <= MAX_BYTES;
+    finish(match told {
+        Some(told) if is_read && command::is_script(file.name(), text) => {
+            (None, vec![overridden_script(told.source, sources)])
+        }
+        None if is_read && command::is_script(file.name(), text) => of_script(source, sources, launch),
+        told => facts_of(source, told, sources, launch),
+    })
+}
+
+/// Reads the run file that a command launches, with what the command says behind it.
+pub fn read_launched(
+    source: SourceId,
+    command: SourceId,
+    launching: &Launching,
+    sources: &Sources,
+    launch: Launch,
+) -> Read {
+    let told = Told {
+        source: command,
+        words: launching.words.clone(),
+        launching: Some(launching),
+    };
+    finish(facts_of(source, Some(told), sources, launch))
+}
+
+fn finish((facts, mut diagnostics): (Option<Facts>, Vec<Diagnostic>)) -> Read {
     keep_some(&mut diagnostics);
     sort(&mut diagnostics);
     Read { facts, diagnostics }
+}
+
+/// What a command line says behind a run file.
+struct Told<'a> {
+    source: SourceId,
+    words: Vec<Word>,
+    /// The whole command, where it is known.
+    launching: Option<&'a Launching>,
+}
+
+/// A script, whose command holds the whole run or names its file.
+fn of_script(source: SourceId, sources: &Sources, launch: Launch) -> (Option<Facts>, Vec<Diagnostic>) {
+    let launching = match command::recognise(source, sources) {
+        Ok(launching) => launching,
+        Err(diagnostic) => return (None, vec![*diagnostic]),
+    };
+    if let Some(file) = &launching.run_file {
+        return (None, vec![names_a_file(source, sources, file, &launching)]);
+    }
+    let name = launch.framework.unwrap_or(launching.framework);
+    let Some(format) = dialect::ALL.iter().copied().find(|format| format.dialect.name == name) else {
+        return (None, vec![detect::not_yet(source, &launching)]);
+    };
+    let text = sources.get(source).text();
+    let edits = command::edits(&launching.words, launching.form, Loader::Argparse, source);
+    let mut diagnostics = screen::hidden_anywhere(source, text, false);
+    diagnostics.extend(edits.problems.iter().cloned());
+    let mut map = Map::default();
+    edits.apply(&mut map, 0);
+    let root = Node {
+        span: launching.span,
+        data: Data::Map(map),
+        size: 1,
+        depth: 1,
+    };
+    let pages = Pages::new(sources, source, None);
+    if let Some(map) = root.map() {
+        let mut run = Run::new(format.dialect, pages, map);
+        run.loader = Loader::Argparse;
+        launch::told(&mut run, &launching, source);
+        if let Some(known) = &format.keys {
+            keys::check(&mut run, known);
+        }
+        (format.read)(&mut run, launch);
+        diagnostics.extend(screen::screen(pages, &root, BTreeSet::new()));
+        diagnostics.extend(run.diagnostics);
+        return (Some(run.facts), diagnostics);
+    }
+    (None, diagnostics)
+}
+
+/// The values are in a file that the script only names.
+fn names_a_file(source: SourceId, sources: &Sources, file: &Word, launching: &Launching) -> Diagnostic {
+    let place = Place {
+        source,
+        span: file.span,
+    };
+    let text = sources.get(source);
+    let behind: Vec<&str> = launching.words.iter().map(|word| text.slice(word.span)).collect();
+    let behind = if behind.is_empty() {
+        String::new()
+    } else {
+        format!(" -- {}", behind.join(" "))
+    };
+    let name = if file.is_known() { file.text.as_str() } else { "RUN" };
+    Diagnostic::new(
+        Code::NotARun,
+        "this script launches a run file, and holds none of its values",
+    )
+    .at(place, "the run file")
+    .help("check that")
+    .instead(format!("ftrisk check POLICY {name}{behind}"))
+}
+
+fn overridden_script(source: SourceId, sources: &Sources) -> Diagnostic {
+    let span = Span::new(0, sources.get(source).text().len());
+    Diagnostic::new(
+        Code::NotARun,
+        "values behind `--` belong to a run file, and this is a script",
+    )
+    .at(Place { source, span }, "nothing takes these")
+    .help("write them into the script")
 }
 
 /// Drops findings that nobody would read, warnings first, and says how many.
@@ -90,7 +215,12 @@ fn keep_some(diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-fn facts_of(source: SourceId, sources: &Sources, launch: Launch) -> (Option<Facts>, Vec<Diagnostic>) {
+fn facts_of(
+    source: SourceId,
+    told: Option<Told<'_>>,
+    sources: &Sources,
+    launch: Launch,
+) -> (Option<Facts>, Vec<Diagnostic>) {
     let file = sources.get(source);
     let text = file.text();
     if text.len() > MAX_BYTES {
@@ -112,8 +242,10 @@ fn facts_of(source: SourceId, sources: &Sources, launch: Launch) -> (Option<Fact
         }));
         return (None, diagnostics);
     };
+    let launching = told.as_ref().and_then(|told| told.launching);
     let named = launch
         .framework
+        .or(launching.map(|launching| launching.framework))
         .and_then(|name| dialect::ALL.iter().copied().find(|format| format.dialect.name == name));
     let format = match (named, detect::kind(map)) {
         (Some(format), _) | (None, Kind::Run(format)) => format,
@@ -122,13 +254,28 @@ fn facts_of(source: SourceId, sources: &Sources, launch: Launch) -> (Option<Fact
             return (None, diagnostics);
         }
     };
-    let pages = Pages::new(sources, source, None);
-    let composed = interpolate::fill_in(&mut root, format.dialect.loader);
+    let dialect = format.dialect;
+    let pages = Pages::new(sources, source, told.as_ref().map(|told| told.source));
+    if let Some(told) = &told {
+        let form = command::form_of(dialect.name);
+        let edits = command::edits(&told.words, form, dialect.loader, told.source);
+        diagnostics.extend(edits.problems.iter().cloned());
+        if let Data::Map(map) = &mut root.data {
+            edits.apply(map, pages.shift());
+        }
+    }
+    let composed = interpolate::fill_in(&mut root, dialect.loader);
     diagnostics.extend(interpolate::told(pages, &composed));
     let Some(map) = root.map() else {
         return (None, diagnostics);
     };
-    let mut run = Run::new(format.dialect, pages, map);
+    let flat = (dialect.name == dialect::swift_megatron::DIALECT.name)
+        .then(|| dialect::swift_megatron::flattened(map))
+        .flatten();
+    let mut run = Run::new(dialect, pages, flat.as_ref().unwrap_or(map));
+    if let (Some(launching), Some(told)) = (launching, &told) {
+        launch::told(&mut run, launching, told.source);
+    }
     if let Some(known) = &format.keys {
         keys::check(&mut run, known);
     }

@@ -4,9 +4,11 @@
 //! unclear. An unclear one has been reported, and the fact it feeds is unknown: no default stands in for what somebody
 //! wrote.
 
+use std::borrow::Cow;
+
 use super::pages::Pages;
 use super::said::{Said, by_default, point, unknown};
-use super::scalar::{Value, resolve};
+use super::scalar::{Loader, Value, bool_of, number_of, resolve, word_of};
 use super::screen;
 use super::table::{Ask, Dialect, Missing, Null, Row, Takes};
 use super::tree::{Entry, Map, Node, Scalar};
@@ -21,6 +23,12 @@ pub(super) struct Run<'a> {
     dialect: &'static Dialect,
     pages: Pages<'a>,
     root: &'a Map,
+    /// How scalars are read: as the dialect does, unless they come from a command line.
+    pub(super) loader: Loader,
+    /// The number of processes, where the command that launches the run says it.
+    pub(super) world: Option<(Option<f64>, Origin)>,
+    /// What the command that launches the run teaches, and where it says so.
+    pub(super) told_stage: Option<(&'static str, Place)>,
     /// The dialect's keys in their order, with their entries.
     order: Vec<(&'static str, Option<&'a Entry>)>,
     /// What is known.
@@ -44,6 +52,9 @@ impl<'a> Run<'a> {
             dialect,
             pages,
             root,
+            loader: dialect.loader,
+            world: None,
+            told_stage: None,
             order: order.collect(),
             facts: Facts::new(dialect.framework, dialect.launcher, pages.first),
             diagnostics: Vec::new(),
@@ -132,8 +143,11 @@ impl<'a> Run<'a> {
 
     /// What the framework's loader makes of a scalar under a key.
     fn value(&self, key: &str, scalar: &Scalar) -> Value {
+        if self.loader == Loader::Argparse {
+            return number_of(&word_of(&scalar.text, scalar.is_plain));
+        }
         if scalar.is_plain {
-            return resolve(&scalar.text, self.dialect.loader);
+            return resolve(&scalar.text, self.loader);
         }
         let is_nested = key.contains('.') && self.dialect.nested_text_is_read;
         let text = scalar.text.to_ascii_lowercase();
@@ -142,9 +156,25 @@ impl<'a> Run<'a> {
         match text.as_str() {
             "true" if is_nested => Value::Bool(true),
             "false" if is_nested => Value::Bool(false),
-            number if is_nested && is_number => resolve(number.trim_start_matches('0'), self.dialect.loader),
+            number if is_nested && is_number => resolve(number.trim_start_matches('0'), self.loader),
             _ => Value::Text,
         }
+    }
+
+    /// The text that a scalar is to the framework; `None` where its loader makes something else of it.
+    fn text_of(&self, key: &str, scalar: &'a Scalar) -> Option<Cow<'a, str>> {
+        if self.loader == Loader::Argparse {
+            return Some(word_of(&scalar.text, scalar.is_plain));
+        }
+        (self.value(key, scalar) == Value::Text).then(|| Cow::Borrowed(&*scalar.text))
+    }
+
+    /// The same where a yes or no is asked for.
+    fn switch_of(&self, key: &str, scalar: &Scalar) -> Value {
+        if self.loader == Loader::Argparse {
+            return bool_of(&word_of(&scalar.text, scalar.is_plain)).map_or(Value::Text, Value::Bool);
+        }
+        self.value(key, scalar)
     }
 
     /// What a default of the framework is called.
@@ -208,11 +238,8 @@ impl<'a> Run<'a> {
             Found::Node(node) => node,
         };
         let place = self.place(node.span);
-        let text = node
-            .scalar()
-            .filter(|scalar| self.value(key, scalar) == Value::Text)
-            .map(|scalar| &*scalar.text);
-        let known = spellings.iter().find(|(theirs, _)| Some(*theirs) == text);
+        let text = node.scalar().and_then(|scalar| self.text_of(key, scalar));
+        let known = spellings.iter().find(|(theirs, _)| Some(*theirs) == text.as_deref());
         match known {
             Some((_, ours)) => Said::Value(*ours, place),
             None => {
@@ -231,7 +258,7 @@ impl<'a> Run<'a> {
             Found::Node(node) => node,
         };
         let place = self.place(node.span);
-        match node.scalar().map(|scalar| self.value(key, scalar)) {
+        match node.scalar().map(|scalar| self.switch_of(key, scalar)) {
             Some(Value::Bool(value)) => Said::Value(value, place),
             // Python takes 0 and 1 for false and true, and nothing for false.
             Some(Value::Int(value @ (0 | 1))) => Said::Value(value == 1, place),
@@ -252,9 +279,11 @@ impl<'a> Run<'a> {
             Found::Node(node) => node,
         };
         let place = self.place(node.span);
-        match node.scalar().map(|scalar| (self.value(key, scalar), &scalar.text)) {
-            Some((Value::Text, text)) => Said::Value(text.to_string(), place),
-            Some((Value::Null, _)) => Said::Nothing,
+        if let Some(text) = node.scalar().and_then(|scalar| self.text_of(key, scalar)) {
+            return Said::Value(text.into_owned(), place);
+        }
+        match node.scalar().map(|scalar| self.value(key, scalar)) {
+            Some(Value::Null) => Said::Nothing,
             _ => {
                 let written = self.slice(node.span);
                 let diagnostic = words::text(key, place, node.scalar().map(|_| written));
@@ -284,6 +313,18 @@ impl<'a> Run<'a> {
                 let diagnostic = words::text(key, place, None);
                 self.refuse(key, place, diagnostic)
             }
+        }
+    }
+
+    /// The words under a key that takes several, each as it is: one word, or a list of them.
+    pub(super) fn several(&mut self, key: &str) -> Said<Vec<String>> {
+        let is_list = self
+            .entry(key)
+            .is_some_and(|entry| matches!(entry.value.data, super::tree::Data::List(_)));
+        if is_list {
+            self.list(key)
+        } else {
+            self.text(key).map(|text| vec![text])
         }
     }
 

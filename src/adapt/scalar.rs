@@ -3,6 +3,8 @@
 //! The same text is a number to one loader and text to another: `1e-4` is a float to OmegaConf and a string to PyYAML.
 //! The rules were measured (PyYAML 6.0.3, OmegaConf 2.3 and 2.4); the table is in the tests below.
 
+use std::borrow::Cow;
+
 /// The library with which a framework reads its run files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Loader {
@@ -16,6 +18,8 @@ pub(super) enum Loader {
     PyYaml,
     /// YAML 1.1, and what is text after it once more as a Python literal: `1e-8` is a number, `none` is nothing.
     PyYamlThenPython,
+    /// YAML 1.1 whose values become words of a command line, each of which its argument's type reads again.
+    Argparse,
 }
 
 /// What a loader makes of a scalar.
@@ -45,6 +49,58 @@ pub(super) fn resolve(text: &str, loader: Loader) -> Value {
             .or_else(|| integer(text).map(Value::Int))
             .unwrap_or(Value::Text),
     }
+}
+
+/// The word that PyYAML's value becomes on a command line; a word that never was YAML stays as it is.
+pub(super) fn word_of(text: &str, is_plain: bool) -> Cow<'_, str> {
+    if !is_plain {
+        return Cow::Borrowed(text);
+    }
+    match resolve(text, Loader::PyYaml) {
+        Value::Null => Cow::Borrowed("None"),
+        Value::Bool(true) => Cow::Borrowed("True"),
+        Value::Bool(false) => Cow::Borrowed("False"),
+        Value::Int(number) => Cow::Owned(number.to_string()),
+        Value::Float(_) | Value::Text => Cow::Borrowed(text),
+    }
+}
+
+/// What Python's `int` and `float` make of a word.
+pub(super) fn number_of(word: &str) -> Value {
+    let (negative, digits) = sign_of(word.trim());
+    let groups = |digits: &str| {
+        digits
+            .split('_')
+            .all(|group| !group.is_empty() && is_ascii_digits(group))
+    };
+    if groups(digits) {
+        let size = number(digits, 10).unwrap_or(0);
+        return Value::Int(if negative { -size } else { size });
+    }
+    let sign = if negative { -1.0 } else { 1.0 };
+    match digits.to_ascii_lowercase().as_str() {
+        "inf" | "infinity" => return Value::Float(sign * f64::INFINITY),
+        "nan" => return Value::Float(f64::NAN),
+        _ => {}
+    }
+    let parts = digits.split(['.', 'e', 'E', '+', '-']);
+    let is_spelled =
+        parts.clone().all(|part| part.is_empty() || groups(part)) && parts.clone().any(|part| !part.is_empty());
+    let value: Option<f64> = digits.replace('_', "").parse().ok().filter(|_| is_spelled);
+    value.map_or(Value::Text, |value| Value::Float(sign * value))
+}
+
+/// What `string_to_bool` of transformers makes of a word.
+pub(super) fn bool_of(word: &str) -> Option<bool> {
+    match word.to_ascii_lowercase().as_str() {
+        "yes" | "true" | "t" | "y" | "1" => Some(true),
+        "no" | "false" | "f" | "n" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn is_ascii_digits(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_digit())
 }
 
 /// The same number in a spelling that every loader reads as a number: `1e-4` becomes `1.0e-4`.
@@ -173,7 +229,7 @@ fn reads_bare(whole: &str, loader: Loader) -> bool {
         .split('_')
         .all(|group| !group.is_empty() && group.chars().all(|c| c.is_ascii_digit()));
     match loader {
-        Loader::PyYaml => false,
+        Loader::PyYaml | Loader::Argparse => false,
         Loader::OmegaConf | Loader::Interpolating | Loader::PyYamlThenPython => is_grouped,
         Loader::MoreFloats => starts_with_digit(whole),
     }
@@ -207,7 +263,7 @@ fn float_of_sixties(digits: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::Value::{Bool, Float, Int, Null, Text};
-    use super::{Loader, Value, portable, resolve};
+    use super::{Loader, Value, bool_of, number_of, portable, resolve, word_of};
 
     fn check(text: &str, py: Value, omega: Value) {
         assert_eq!(resolve(text, Loader::PyYaml), py, "PyYAML: {text}");
@@ -305,6 +361,44 @@ mod tests {
             assert_eq!(resolve(text, Loader::MoreFloats), value, "{text}");
         }
         assert_eq!(resolve("1_e3", Loader::Interpolating), Text);
+    }
+
+    #[test]
+    fn a_word_of_a_command_is_read_by_the_type_of_its_argument() {
+        for (word, value) in [
+            ("8", Int(8)),
+            ("-1", Int(-1)),
+            (" 1_000 ", Int(1000)),
+            ("1e-4", Float(1e-4)),
+            (".5", Float(0.5)),
+            ("5.", Float(5.0)),
+            ("8.0", Float(8.0)),
+            ("1_0.5", Float(10.5)),
+            ("inf", Float(f64::INFINITY)),
+            ("010", Int(10)),
+            ("0x10", Text),
+            ("1__0", Text),
+            ("1e", Text),
+            ("", Text),
+            (".", Text),
+            ("None", Text),
+        ] {
+            assert_eq!(number_of(word), value, "{word}");
+        }
+        for (yaml, word) in [
+            ("null", "None"),
+            ("no", "False"),
+            ("010", "8"),
+            ("1e-4", "1e-4"),
+            ("x", "x"),
+        ] {
+            assert_eq!(word_of(yaml, true), word);
+            assert_eq!(word_of(yaml, false), yaml);
+        }
+        assert_eq!(
+            [bool_of("Y"), bool_of("False"), bool_of("on")],
+            [Some(true), Some(false), None]
+        );
     }
 
     #[test]

@@ -103,6 +103,14 @@ pub(super) const fn row(key: &'static str, fact: Input, takes: Takes, missing: M
 }
 
 impl Row {
+    /// The same row with another default.
+    pub(super) const fn or(self, default: f64) -> Row {
+        Row {
+            missing: Missing::Is(default),
+            ..self
+        }
+    }
+
     /// The same row where `null` is as good as nothing.
     pub(super) const fn or_null(self) -> Row {
         Row {

@@ -130,6 +130,9 @@ pub(super) struct CheckArgs {
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
+    /// What the launch command says behind the run file, in the framework's own form: `learning_rate=1e-3`
+    #[arg(last = true, value_name = "OVERRIDE")]
+    pub(super) overrides: Vec<String>,
 }
 
 #[cfg(feature = "train")]

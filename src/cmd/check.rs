@@ -14,6 +14,10 @@ pub(super) fn run(args: &CheckArgs, color: Color) -> Outcome {
     if is_swapped("check", &args.policy) {
         return Ok(BAD_INPUT);
     }
+    if args.runs.len() > 1 && !args.overrides.is_empty() {
+        terminal::complain("values behind `--` belong to one run file, and several are named: check them one by one");
+        return Ok(BAD_INPUT);
+    }
     let mut sources = Sources::default();
     let report = report_of(args, &mut sources);
     let text = match args.format {
@@ -39,8 +43,10 @@ fn report_of(args: &CheckArgs, sources: &mut Sources) -> CheckReport {
     let mut report = compiled(&args.policy, args.strict, sources);
     let launch = args.launch.launch();
     if let Some(policy) = report.judging() {
+        let overrides =
+            (!args.overrides.is_empty()).then(|| sources.add("command line", adapt::command::quoted(&args.overrides)));
         let runs = args.runs.iter().map(|path| match files::run(path, sources) {
-            Ok(source) => judged(policy, path, source, launch, args.strict, sources),
+            Ok(source) => judged_over(policy, path, source, overrides, launch, args.strict, sources),
             Err(finding) => RunReport {
                 diagnostics: vec![*finding],
                 ..unread(path)
@@ -83,7 +89,20 @@ pub(super) fn judged(
     strict: bool,
     sources: &Sources,
 ) -> RunReport {
-    let read = adapt::read(source, sources, launch);
+    judged_over(policy, path, source, None, launch, strict, sources)
+}
+
+/// The same with what the command line says behind the run file.
+fn judged_over(
+    policy: &Policy,
+    path: &Path,
+    source: SourceId,
+    overrides: Option<SourceId>,
+    launch: Launch,
+    strict: bool,
+    sources: &Sources,
+) -> RunReport {
+    let read = adapt::read_over(source, overrides, sources, launch);
     let mut run = RunReport {
         diagnostics: read.diagnostics,
         ..unread(path)

@@ -48,6 +48,13 @@ impl Schedule {
                 ));
             }
         };
+        if shape != Shape::Constant
+            && facts
+                .values(Input::MinLearningRate)
+                .is_some_and(|floor| floor.hi() > 0.0)
+        {
+            return Err("this version of ftrisk does not compute a schedule that ends at a floor".into());
+        }
         let steps = facts.values(Input::WarmupSteps).filter(|steps| steps.hi() > 0.0);
         if facts.own_schedule {
             return Err(format!(

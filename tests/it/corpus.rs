@@ -54,6 +54,7 @@ const READ: &[&str] = &[
     "litgpt",
     "mlx-lm",
     "torchtune",
+    "ms-swift",
 ];
 
 /// At most this share of the comparable fields of `configs/` may be disputed.
@@ -61,6 +62,9 @@ const READ: &[&str] = &[
 /// Records say what is written; a fact is what happens. Half of the disputes are of that kind: a validation set that is
 /// never evaluated, a floor that the trainer never reads, a schedule that a recipe makes by itself.
 const MOST_DISPUTED: f64 = 0.02;
+
+/// The same of `commands/`.
+const MOST_DISPUTED_OF_COMMANDS: f64 = 0.01;
 
 /// The corpus, or `None` where it is not there; then `FTRISK_NO_SKIP` decides whether that is a failure.
 pub fn corpus() -> Option<PathBuf> {
@@ -159,6 +163,7 @@ fn ours(facts: &Facts, field: &str) -> Option<String> {
             _ => None,
         },
         "kl_beta" => shown(number(facts, Input::PreferenceBeta)),
+        "world" => shown(number(facts, Input::WorldSize)),
         other => panic!("no such field: {other}"),
     }
 }
@@ -384,6 +389,128 @@ fn facts_agree_with_the_records() {
     );
 }
 
+/// The command lines of `commands/`, each read from its script, with the processes that it starts.
+#[test]
+fn commands_agree_with_the_records() {
+    let Some(corpus) = corpus() else { return };
+    let disputes: Vec<Dispute> = disputes()
+        .into_iter()
+        .filter(|dispute| dispute.framework == "commands")
+        .collect();
+    let mut met = vec![0_usize; disputes.len()];
+    let text = std::fs::read_to_string(corpus.join("expected-commands.jsonl")).unwrap();
+    let mut fields: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
+    let mut unexpanded = 0;
+    let (mut scripts, mut cut, mut elsewhere, mut wrong) = (0, Vec::new(), Vec::new(), Vec::new());
+    for record in text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let (file, folder) = (record["file"].as_str().unwrap(), record["framework"].as_str().unwrap());
+        let path = corpus.join("commands").join(folder.trim_end_matches("-sh")).join(file);
+        // Where the script leaves the processes to something else, the record takes one.
+        let launch = Launch {
+            world_size: record["world"].is_null().then_some(1),
+            ..Launch::default()
+        };
+        let read = read_file(&path, launch);
+        let Some(facts) = read.facts else {
+            let message = &read.diagnostics[0].message;
+            if message.contains("holds none of its values") {
+                elsewhere.push(file.to_owned());
+            } else {
+                wrong.push(format!("{file} has no facts: {message}"));
+            }
+            continue;
+        };
+        if is_cut(&path, &record) {
+            cut.push(file.to_owned());
+            continue;
+        }
+        scripts += 1;
+        for found in read
+            .diagnostics
+            .iter()
+            .filter(|found| found.severity == Severity::Error)
+        {
+            wrong.push(format!("{file}: {}", found.message));
+        }
+        for field in FIELDS.iter().chain(&["world"]) {
+            let Some(theirs) = theirs(&record, field) else { continue };
+            if ["accum", "eff_bs"].contains(field) && is_unexpanded(&record["raw"]["gradient_accumulation_steps"]) {
+                unexpanded += 1;
+                continue;
+            }
+            let ours = ours(&facts, field);
+            let agrees = ours.as_deref() == Some(&theirs);
+            fields.entry(field).or_default()[usize::from(!agrees)] += 1;
+            let dispute = disputes
+                .iter()
+                .position(|dispute| file.starts_with(&dispute.start) && dispute.field == *field);
+            match (agrees, dispute) {
+                (false, Some(at)) => met[at] += 1,
+                (true, _) => {}
+                (false, None) => wrong.push(format!("{file}: {field} is {ours:?}, recorded {theirs}")),
+            }
+        }
+    }
+    println!("{scripts} scripts; field: agreed / disputed");
+    let (mut all, mut disputed) = (0, 0);
+    for (field, [agreed, not]) in &fields {
+        println!("  {field:<12} {agreed:>4} / {not}");
+        all += agreed + not;
+        disputed += not;
+    }
+    println!("{unexpanded} fields of records follow from a `$(…)` that was not expanded");
+    println!(
+        "{} records lost flags after a `#` inside a word, and are not compared: {cut:?}",
+        cut.len()
+    );
+    println!(
+        "{} scripts name a run file, and have no values of their own: {elsewhere:?}",
+        elsewhere.len()
+    );
+    for (dispute, times) in disputes.iter().zip(met) {
+        println!(
+            "disputed {times} times: {} of {}*: {}",
+            dispute.field, dispute.start, dispute.rule
+        );
+        if times == 0 {
+            wrong.push(format!(
+                "a dispute that does not occur: {} of {}*",
+                dispute.field, dispute.start
+            ));
+        }
+    }
+    println!("{disputed} of {all} fields are disputed");
+    assert!(wrong.is_empty(), "{} disagreements\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        disputed as f64 <= MOST_DISPUTED_OF_COMMANDS * all as f64,
+        "too many disputes"
+    );
+}
+
+/// Whether a record lost most of its command: one that took a `#` inside a word, as in `name#500`, for a comment.
+fn is_cut(path: &Path, record: &Value) -> bool {
+    let text = std::fs::read_to_string(path).unwrap();
+    let words = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .flat_map(str::split_whitespace);
+    let (mut flags, mut has_inner) = (0, false);
+    for word in words {
+        flags += usize::from(word.starts_with("--"));
+        has_inner |= word.contains('#') && !word.starts_with(['#', '\'', '"']);
+    }
+    has_inner && flags >= record["raw"].as_object().unwrap().len() + 10
+}
+
+/// Whether a record holds the words of a `$(…)`, and not what comes of it.
+fn is_unexpanded(value: &Value) -> bool {
+    value.as_array().is_some_and(|words| {
+        words
+            .iter()
+            .any(|word| word.as_str().is_some_and(|word| word.contains("$(")))
+    })
+}
+
 #[test]
 fn every_run_has_facts_and_says_what_is_wrong_with_it() {
     let Some(corpus) = corpus() else { return };
@@ -442,7 +569,6 @@ const NAMES: &[(&str, &str)] = &[
     ("axolotl", "this looks like an Axolotl"),
     ("trl", "this looks like a TRL or transformers"),
     ("alignment-handbook", "this looks like a TRL or transformers"),
-    ("ms-swift", "this looks like an ms-swift"),
     ("nemo-automodel", "this looks like a NeMo Automodel"),
 ];
 

@@ -116,8 +116,13 @@ pub(super) fn max_steps(run: &mut Run<'_>) {
 
 /// The schedule and its warm-up.
 pub(super) fn schedule(run: &mut Run<'_>) {
+    schedule_or(run, "linear");
+}
+
+/// The same where the framework has a default of its own.
+pub(super) fn schedule_or(run: &mut Run<'_>, default: &'static str) {
     const KEY: &str = "lr_scheduler_type";
-    let (word, origin) = run.word(KEY, SCHEDULERS).or_default("linear", run.default());
+    let (word, origin) = run.word(KEY, SCHEDULERS).or_default(default, run.default());
     run.tell(Category::Scheduler, KEY, one(word), origin);
     floor(run, word);
     let (ratio, steps) = (run.asked(&WARMUP_RATIO), run.number(&ASK_WARMUP_STEPS));

@@ -99,9 +99,10 @@ pub(in crate::adapt) fn read(run: &mut Run<'_>, launch: Launch) {
 
 /// The file does not say what is taught; the sub-command does.
 fn stage(run: &mut Run<'_>, launch: Launch) {
-    let (words, origin) = match launch.stage {
-        Some(_) => (one(launch.stage), Origin::Flag("--stage")),
-        None => {
+    let (words, origin) = match (launch.stage, run.told_stage) {
+        (Some(_), _) => (one(launch.stage), Origin::Flag("--stage")),
+        (None, Some((stage, place))) => (one(Some(stage)), Origin::Given(place)),
+        (None, None) => {
             let why = "in v1 the command says what is taught, and the run file does not";
             let supply =
                 "say --stage sft, dpo or rm, as the command `llamafactory-cli sft`, `dpo` or `rm` will have it";

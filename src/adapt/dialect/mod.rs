@@ -17,6 +17,9 @@ mod plain;
 mod pydantic;
 mod quantized;
 mod refusals;
+pub(super) mod swift;
+mod swift_data;
+pub(super) mod swift_megatron;
 pub(super) mod torchtune;
 mod torchtune_updates;
 
@@ -27,6 +30,8 @@ pub(super) static ALL: &[&Format] = &[
     &llama_factory::FORMAT,
     &llama_factory_v1::FORMAT,
     &axolotl::FORMAT,
+    &swift::FORMAT,
+    &swift_megatron::FORMAT,
     &torchtune::FORMAT,
     &mlx_lm::FORMAT,
     &nemo::FORMAT,

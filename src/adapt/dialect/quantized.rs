@@ -52,6 +52,16 @@ pub(super) fn by_name(run: &mut Run<'_>, key: &'static str) -> Option<Base> {
     let Said::Value(name, place) = run.text(key) else {
         return None;
     };
+    let word = marked(&name)?;
+    Some(Base {
+        word: Some(word),
+        origin: Origin::Given(place),
+        key,
+    })
+}
+
+/// How a model is quantised whose name says so.
+pub(super) fn marked(name: &str) -> Option<&'static str> {
     let name = name.to_lowercase();
     let is_word = |mark: &str| {
         name.match_indices(mark).any(|(at, _)| {
@@ -60,12 +70,7 @@ pub(super) fn by_name(run: &mut Run<'_>, key: &'static str) -> Option<Base> {
             [before, after].iter().all(|c| c.is_none_or(|c| !c.is_alphanumeric()))
         })
     };
-    let (_, word) = MARKS.iter().find(|(mark, _)| is_word(mark))?;
-    Some(Base {
-        word: Some(*word),
-        origin: Origin::Given(place),
-        key,
-    })
+    MARKS.iter().find(|(mark, _)| is_word(mark)).map(|(_, word)| *word)
 }
 
 fn by_bits(run: &mut Run<'_>) -> Base {

@@ -58,7 +58,6 @@ fn other_frameworks_are_named() {
             "model_name_or_path: m\nlearning_rate: 1.0e-5\nnum_train_epochs: 1\n",
             "a TRL or transformers",
         ),
-        ("model: m\ntuner_type: lora\ndataset: [d]\n", "an ms-swift"),
         (
             "model: m\ntraining: {learning_rate: 1.0e-5}\nlora: {lora_r: 8}\n",
             "an Unsloth",

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod axolotl;
 #[cfg(test)]
+mod command;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod interpolate;
@@ -19,6 +21,8 @@ mod mlx_lm;
 mod nemo;
 #[cfg(test)]
 mod robust;
+#[cfg(test)]
+mod swift;
 #[cfg(test)]
 mod torchtune;
 #[cfg(test)]

@@ -1,0 +1,368 @@
+//! The values of a command line as entries of a run file's tree.
+
+use std::sync::Arc;
+
+use super::{Form, Word};
+use crate::adapt::scalar::{Loader, number_of};
+use crate::adapt::tree::{Data, Entry, Map, Node, Scalar};
+use crate::adapt::{words, yaml};
+use crate::diag::{Code, Diagnostic, Severity};
+use crate::source::{Place, SourceId, Sources, Span};
+
+/// What a command line changes.
+#[derive(Debug, Default)]
+pub(in crate::adapt) struct Edits {
+    /// Path, word of the key, and value; no value takes the key away.
+    each: Vec<(Vec<String>, Span, Option<Node>)>,
+    /// What cannot be read.
+    pub(in crate::adapt) problems: Vec<Diagnostic>,
+}
+
+/// Reads the values of a command line. Scalars are what `loader` finds in them.
+pub(in crate::adapt) fn edits(given: &[Word], form: Form, loader: Loader, source: SourceId) -> Edits {
+    let mut edits = Edits::default();
+    let is_plain = loader != Loader::Argparse;
+    match form {
+        Form::Pairs | Form::PairsAndDeletions => {
+            given.iter().for_each(|word| edits.pair(word, form, is_plain, source));
+        }
+        Form::Flags | Form::Dotted => edits.flags(given, form, is_plain, source),
+    }
+    edits
+}
+
+fn is_flag(word: &Word) -> bool {
+    let is_long = word.text.starts_with("--") && word.text.len() > 2;
+    // A number below 0 is a value.
+    let is_short = word.text.starts_with('-')
+        && word.text.len() > 1
+        && !word.text.contains(char::is_whitespace)
+        && matches!(number_of(&word.text), crate::adapt::scalar::Value::Text);
+    is_long || is_short
+}
+
+impl Edits {
+    fn pair(&mut self, word: &Word, form: Form, is_plain: bool, source: SourceId) {
+        let place = Place {
+            source,
+            span: word.span,
+        };
+        if form == Form::PairsAndDeletions
+            && let Some(key) = word.text.strip_prefix('~')
+        {
+            self.each.push((path(key, Form::Pairs), word.span, None));
+            return;
+        }
+        let Some((key, value)) = word.text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+            let shown = words::shown(&word.text);
+            let diagnostic = Diagnostic::new(Code::ValueType, format!("`{shown}` is no `key=value`"))
+                .at(place, "the framework takes pairs after the run file");
+            let key = word.text.trim_start_matches('-');
+            self.problems.push(if word.text.starts_with("--") && !key.is_empty() {
+                diagnostic.help(format!("write {key}=VALUE"))
+            } else {
+                diagnostic.help("write key=value")
+            });
+            return;
+        };
+        let key = key.trim_start_matches('+').trim_start_matches("--");
+        let skipped = word.text.len() - value.len();
+        let span = match word.verbatim {
+            Some(at) if at == word.span.start => Span::new(at + skipped, word.span.end),
+            _ => word.span,
+        };
+        let value = Word {
+            text: value.to_owned(),
+            span,
+            verbatim: word.verbatim.map(|at| at + skipped),
+        };
+        let node = node_of(&value, is_plain, source, &mut self.problems);
+        self.push(path(key, Form::Pairs), word.span, node, source);
+    }
+
+    fn flags(&mut self, given: &[Word], form: Form, is_plain: bool, source: SourceId) {
+        let mut rest = given;
+        while let Some((flag, after)) = rest.split_first() {
+            rest = after;
+            if !is_flag(flag) {
+                let place = Place {
+                    source,
+                    span: flag.span,
+                };
+                let shown = words::shown(&flag.text);
+                self.problems.push(if flag.is_known() {
+                    Diagnostic::new(Code::ValueType, format!("`{shown}` belongs to no flag"))
+                        .at(place, "nothing takes this")
+                        .help("write `--key` before it, or delete it")
+                } else {
+                    Diagnostic::new(Code::ValueUnresolved, "flags that the text does not spell out")
+                        .at(place, "filled in when the command is run")
+                        .help("write the flags, or check the command with its values in place")
+                });
+                continue;
+            }
+            let name = flag.text.trim_start_matches('-');
+            let (name, inline) = match name.split_once('=') {
+                Some((name, _)) => (name, Some(flag)),
+                None => (name, None),
+            };
+            let mut values: Vec<Word> = Vec::new();
+            if let Some(flag) = inline {
+                let skipped = flag.text.len() - flag.text.split_once('=').map_or("", |(_, value)| value).len();
+                values.push(Word {
+                    text: flag.text.get(skipped..).unwrap_or("").to_owned(),
+                    span: match flag.verbatim {
+                        Some(at) if at == flag.span.start => Span::new(at + skipped, flag.span.end),
+                        _ => flag.span,
+                    },
+                    verbatim: flag.verbatim.map(|at| at + skipped),
+                });
+            } else {
+                while let Some((value, after)) = rest.split_first().filter(|(value, _)| !is_flag(value)) {
+                    values.push(value.clone());
+                    rest = after;
+                }
+            }
+            let mut nodes: Vec<Node> = values
+                .iter()
+                .map(|value| node_of(value, is_plain, source, &mut self.problems))
+                .collect();
+            let node = match (nodes.pop(), nodes.is_empty()) {
+                (None, _) => scalar("true", is_plain, flag.span),
+                (Some(node), true) => node,
+                (Some(last), false) => {
+                    nodes.push(last);
+                    let span = nodes.iter().map(|node| node.span).reduce(Span::to).unwrap_or(flag.span);
+                    Node {
+                        span,
+                        size: nodes.len() + 1,
+                        depth: 2,
+                        data: Data::List(nodes),
+                    }
+                }
+            };
+            self.push(path(name, form), flag.span, node, source);
+        }
+    }
+
+    fn push(&mut self, path: Vec<String>, span: Span, node: Node, source: SourceId) {
+        if let Some((_, before, _)) = self.each.iter().find(|(other, ..)| *other == path) {
+            let place = |span| Place { source, span };
+            let message = format!("`{}` is given twice", words::shown(&path.join(".")));
+            // The last one wins, whatever parses it.
+            self.problems.push(
+                Diagnostic::new(Code::DuplicateKey, message)
+                    .weighing(Severity::Warning)
+                    .at(place(span), "the last one counts")
+                    .at(place(*before), "without effect")
+                    .help("keep one of the two"),
+            );
+        }
+        self.each.push((path, span, Some(node)));
+    }
+
+    /// Makes the changes; places of a second text are `shift` further on.
+    pub(in crate::adapt) fn apply(self, root: &mut Map, shift: usize) {
+        for (path, span, node) in self.each {
+            match node {
+                None => remove(root, &path),
+                Some(mut node) => {
+                    shifted(&mut node, shift);
+                    let span = Span::new(span.start + shift, span.end + shift);
+                    set(root, &path, span, node);
+                }
+            }
+        }
+    }
+}
+
+/// A key as people write it on a command line, as the path of it in a run file.
+fn path(key: &str, form: Form) -> Vec<String> {
+    match form {
+        Form::Flags => vec![key.replace('-', "_")],
+        Form::Pairs | Form::PairsAndDeletions => key.split('.').map(str::to_owned).collect(),
+        Form::Dotted => key
+            .replace('-', "_")
+            .replace("__", ".")
+            .split('.')
+            .map(str::to_owned)
+            .collect(),
+    }
+}
+
+fn scalar(text: &str, is_plain: bool, span: Span) -> Node {
+    let text = Arc::from(text);
+    Node {
+        span,
+        data: Data::Scalar(Scalar { text, is_plain }),
+        size: 1,
+        depth: 1,
+    }
+}
+
+/// A value; one in braces is JSON, or as good as.
+fn node_of(word: &Word, is_plain: bool, source: SourceId, problems: &mut Vec<Diagnostic>) -> Node {
+    let is_nested = word.text.starts_with('{') || (is_plain && word.text.starts_with('['));
+    if is_nested && word.is_known() {
+        let mut scratch = Sources::default();
+        let id = scratch.add("value", word.text.as_str());
+        let parsed = yaml::parse(id, scratch.get(id));
+        match parsed.root {
+            Some(mut root) if parsed.problems.is_empty() => {
+                match word.verbatim {
+                    Some(at) => shifted(&mut root, at),
+                    None => placed(&mut root, word.span),
+                }
+                return root;
+            }
+            _ => {
+                let place = Place {
+                    source,
+                    span: word.span,
+                };
+                problems.push(
+                    Diagnostic::new(Code::ValueType, "this value in brackets cannot be read")
+                        .at(place, "neither JSON nor YAML")
+                        .help("check its quotes and brackets"),
+                );
+            }
+        }
+    }
+    scalar(&word.text, is_plain, word.span)
+}
+
+/// Moves every place of a tree.
+fn shifted(node: &mut Node, by: usize) {
+    each(node, &|span| Span::new(span.start + by, span.end + by));
+}
+
+/// Puts every place of a tree onto one.
+fn placed(node: &mut Node, at: Span) {
+    each(node, &|_| at);
+}
+
+fn each(node: &mut Node, f: &dyn Fn(Span) -> Span) {
+    node.span = f(node.span);
+    match &mut node.data {
+        Data::Scalar(_) => {}
+        Data::List(items) => items.iter_mut().for_each(|item| each(item, f)),
+        Data::Map(map) => {
+            for entry in &mut map.entries {
+                each(&mut entry.key, f);
+                each(&mut entry.value, f);
+            }
+        }
+    }
+}
+
+fn remove(map: &mut Map, path: &[String]) {
+    let Some((first, rest)) = path.split_first() else {
+        return;
+    };
+    if rest.is_empty() {
+        let mut kept = Map::default();
+        for entry in map.entries.drain(..).filter(|entry| entry.name() != first) {
+            kept.insert(entry);
+        }
+        *map = kept;
+    } else if let Some(Data::Map(child)) = map.get_mut(first).map(|entry| &mut entry.value.data) {
+        remove(child, rest);
+    }
+}
+
+fn set(map: &mut Map, path: &[String], span: Span, node: Node) {
+    let Some((first, rest)) = path.split_first() else {
+        return;
+    };
+    let key = || scalar(first, false, span);
+    if rest.is_empty() {
+        match map.get_mut(first) {
+            Some(entry) => {
+                *entry = Entry {
+                    key: key(),
+                    value: node,
+                    is_repeated: false,
+                }
+            }
+            None => map.insert(Entry {
+                key: key(),
+                value: node,
+                is_repeated: false,
+            }),
+        }
+        return;
+    }
+    let is_map = map.map(first).is_some();
+    if !is_map {
+        let child = Node {
+            span,
+            data: Data::Map(Map::default()),
+            size: 1,
+            depth: 1,
+        };
+        let entry = Entry {
+            key: key(),
+            value: child,
+            is_repeated: false,
+        };
+        match map.get_mut(first) {
+            Some(there) => *there = entry,
+            None => map.insert(entry),
+        }
+    }
+    if let Some(Data::Map(child)) = map.get_mut(first).map(|entry| &mut entry.value.data) {
+        set(child, rest, span, node);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Form, words_of};
+    use super::{Map, edits};
+    use crate::adapt::scalar::Loader;
+    use crate::source::Sources;
+
+    fn after(text: &str, form: Form, words: &str) -> String {
+        let mut sources = Sources::default();
+        let id = sources.add("run.yaml", text);
+        let parsed = crate::adapt::yaml::parse(id, sources.get(id));
+        let mut map = parsed.root.and_then(|root| root.map().cloned()).unwrap_or_default();
+        let made = edits(&words_of(words), form, Loader::OmegaConf, id);
+        assert!(made.problems.is_empty(), "{:?}", made.problems);
+        made.apply(&mut map, 0);
+        shown(&map)
+    }
+
+    fn shown(map: &Map) -> String {
+        let each = map
+            .entries
+            .iter()
+            .map(|entry| match (entry.value.map(), entry.value.scalar()) {
+                (Some(child), _) => format!("{}: {{{}}}", entry.name(), shown(child)),
+                (_, Some(scalar)) => format!("{}: {}", entry.name(), scalar.text),
+                _ => format!("{}: []", entry.name()),
+            });
+        each.collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn each_form_changes_the_tree_as_its_framework_does() {
+        let file = "a: 1\nb:\n  c: 2\n  d: 3\n";
+        for (form, words, expected) in [
+            (Form::Pairs, "a=5 b.c=6 e=7", "a: 5, b: {c: 6, d: 3}, e: 7"),
+            (Form::Pairs, "b=1", "a: 1, b: 1"),
+            (Form::Pairs, "f.g=1", "a: 1, b: {c: 2, d: 3}, f: {g: 1}"),
+            (Form::Pairs, "b='{c: 9}'", "a: 1, b: {c: 9}"),
+            (Form::PairsAndDeletions, "~a ~b.c", "b: {d: 3}"),
+            (Form::Dotted, "--b.c 6 --a=5", "a: 5, b: {c: 6, d: 3}"),
+            (Form::Dotted, "--b__c 6 --b-d -1", "a: 1, b: {c: 6, d: 3}, b_d: -1"),
+            (
+                Form::Flags,
+                "--a 5 6 --on --b-c x",
+                "a: [], b: {c: 2, d: 3}, on: true, b_c: x",
+            ),
+        ] {
+            assert_eq!(after(file, form, words), expected, "{words}");
+        }
+    }
+}
