@@ -5,10 +5,10 @@
 
 use super::command::Launching;
 use super::dialect::{
-    ALL, axolotl, litgpt, llama_factory, llama_factory_v1, mlx_lm, nemo, swift, swift_megatron, torchtune,
+    self, ALL, axolotl, litgpt, llama_factory, llama_factory_v1, mlx_lm, nemo, swift, swift_megatron, torchtune, trl,
 };
 use super::format::Format;
-use super::keys::{self, AXOLOTL, LLAMA_FACTORY};
+use super::keys::{self, AXOLOTL, LLAMA_FACTORY, TRL};
 use super::scalar::{Loader, Value, resolve};
 use super::tree::Map;
 use crate::diag::{Code, Diagnostic};
@@ -19,8 +19,6 @@ use crate::source::{Place, SourceId, Span};
 pub(super) enum Kind {
     /// A run in a dialect that we read.
     Run(&'static Format),
-    /// A run of a framework that we do not read; its name with an article, and the key that gave it away.
-    Other(&'static str, &'static str),
     /// No run: what it does, what to check instead, and the key that gave it away.
     NotARun(&'static str, &'static str, &'static str),
     /// It has keys that a trainer would read, in a layout of its own.
@@ -37,6 +35,7 @@ pub(super) fn kind(map: &Map) -> Kind {
         nemo,
         litgpt,
         peft,
+        bench,
         unsloth,
         of_axolotl,
         llama_board,
@@ -45,7 +44,6 @@ pub(super) fn kind(map: &Map) -> Kind {
         mlx,
         of_swift,
         trainer,
-        bench,
     ];
     tests.iter().find_map(|test| test(map)).unwrap_or_else(|| {
         if talks_of_training(map, 3) {
@@ -77,15 +75,6 @@ pub(super) fn refusal(source: SourceId, map: &Map, kind: Kind) -> Diagnostic {
     let read: Vec<&str> = ALL.iter().map(|format| format.dialect.framework).collect();
     let reads = format!("ftrisk reads run files of {}", read.join(", "));
     match kind {
-        Kind::Other(name, key) => Diagnostic::new(
-            Code::UnknownFormat,
-            format!("this looks like {name} run file, which ftrisk does not read yet"),
-        )
-        .at(
-            at(key),
-            format!("a key of {}", name.split_once(' ').map_or(name, |(_, name)| name)),
-        )
-        .help(reads),
         Kind::NotARun(does, instead, key) => {
             Diagnostic::new(Code::NotARun, format!("this file trains nothing: {does}"))
                 .at(at(key), "this key says so")
@@ -175,17 +164,13 @@ fn litgpt(map: &Map) -> Option<Kind> {
 
 fn peft(map: &Map) -> Option<Kind> {
     map.get("peft_type")?;
-    Some(Kind::NotARun(
-        "it describes an adapter that PEFT has saved or will make",
-        "check the run file that trains the adapter",
-        "peft_type",
-    ))
+    Some(Kind::Run(&dialect::peft::FORMAT))
 }
 
 fn unsloth(map: &Map) -> Option<Kind> {
     map.map("training")?;
-    let is_unsloth = map.map("lora").is_some() || map.get("model").is_some_and(|model| model.value.scalar().is_some());
-    is_unsloth.then_some(Kind::Other("an Unsloth", "training"))
+    let is_risky = |key: &str| is_of_risk(key) || matches!(key, "r" | "rank" | "alpha" | "dropout");
+    dialect::unsloth::is_ours(map, is_risky).then_some(Kind::Run(&dialect::unsloth::FORMAT))
 }
 
 /// Keys of Axolotl that say a file is one of its own beside `base_model`.
@@ -419,26 +404,21 @@ fn of_swift(map: &Map) -> Option<Kind> {
 }
 
 fn trainer(map: &Map) -> Option<Kind> {
-    let mut names = map.entries.iter().filter(|entry| keys::is_of_training(entry.name()));
-    names.next()?;
-    names.next()?;
-    let key = [
-        "learning_rate",
-        "num_train_epochs",
-        "per_device_train_batch_size",
-        "output_dir",
-    ]
-    .into_iter()
-    .find(|key| map.get(key).is_some())
-    .unwrap_or("learning_rate");
-    Some(Kind::Other("a TRL or transformers", key))
+    let classes = || map.entries.iter().filter_map(|entry| TRL.class(entry.name()));
+    let of_training = classes().filter(|class| class.split('@').next() == Some("TrainingArguments"));
+    if of_training.count() < 2 {
+        return None;
+    }
+    // Where most keys are none of TRL's, it is somebody's own layout that borrows some of its names.
+    Some(if classes().count() * 2 < map.entries.len() {
+        Kind::Homemade
+    } else {
+        Kind::Run(&trl::FORMAT)
+    })
 }
 
 fn bench(map: &Map) -> Option<Kind> {
-    let key = ["optimizer_kwargs", "optimizer_type"]
-        .into_iter()
-        .find(|key| map.get(key).is_some())?;
-    Some(Kind::Other("a PEFT benchmark", key))
+    dialect::peft_benchmark::is_ours(map).then_some(Kind::Run(&dialect::peft_benchmark::FORMAT))
 }
 
 /// Names that a file which trains cannot do without, in whatever layout.
@@ -448,14 +428,13 @@ const RISK: &str = "
     use_qlora lora_dropout target_modules weight_decay warmup_ratio warmup_steps lr_scheduler lr_scheduler_type
     max_seq_len max_seq_length optim";
 
+fn is_of_risk(key: &str) -> bool {
+    RISK.split_whitespace().any(|name| name == key)
+}
+
 /// Whether at least `least` such names occur at the top or one level below.
 fn talks_of_training(map: &Map, least: usize) -> bool {
-    let of = |map: &Map| {
-        map.entries
-            .iter()
-            .filter(|entry| RISK.split_whitespace().any(|name| name == entry.name()))
-            .count()
-    };
+    let of = |map: &Map| map.entries.iter().filter(|entry| is_of_risk(entry.name())).count();
     let nested: usize = map.entries.iter().filter_map(|entry| entry.value.map()).map(of).sum();
     of(map) + nested >= least
 }

@@ -29,6 +29,11 @@ pub(super) const LLAMA_FACTORY_V1: Keys = Keys {
     version: "v1",
     ..LLAMA_FACTORY
 };
+/// Keys of TRL, with alignment-handbook's.
+pub(super) const TRL: Keys = Keys {
+    table: include_str!("keys/trl.tsv"),
+    version: "trl",
+};
 
 /// Keys of Axolotl; the class of a plugin's key ends with `:` and the plugin's package.
 pub(super) const AXOLOTL: Keys = Keys {
@@ -117,11 +122,14 @@ pub(super) fn check(run: &mut Run<'_>, known: &Keys) {
     }
 }
 
-/// Reports keys inside a nested mapping that the framework refuses; `known` holds those it takes, between blanks.
+/// Reports keys inside a nested mapping that the framework does not take; `known` holds those it takes, between blanks.
 pub(super) fn check_nested(run: &mut Run<'_>, key: &str, known: &'static str) {
-    let Some(map) = run.entry(key).and_then(|entry| entry.value.map()) else {
-        return;
-    };
+    if let Some(map) = run.entry(key).and_then(|entry| entry.value.map()) {
+        check_map(run, map, known);
+    }
+}
+
+fn check_map(run: &mut Run<'_>, map: &Map, known: &'static str) {
     let known: Vec<&str> = known.split_whitespace().collect();
     for entry in map
         .entries
@@ -133,7 +141,7 @@ pub(super) fn check_nested(run: &mut Run<'_>, key: &str, known: &'static str) {
     }
 }
 
-/// Reports top-level keys that are none of `known`, for a loader whose keys depend on its command.
+/// Reports top-level keys that are none of `known`, for a dialect without a table of them.
 pub(super) fn check_top(run: &mut Run<'_>, known: &[&'static str]) {
     let root = run.root();
     let unknown = root
@@ -175,11 +183,11 @@ fn report(run: &mut Run<'_>, map: &Map, entry: &Entry, known: Vec<&'static str>)
 
 #[cfg(test)]
 mod tests {
-    use super::{AXOLOTL, LLAMA_FACTORY, LLAMA_FACTORY_V1, SWIFT, SWIFT_MEGATRON};
+    use super::{AXOLOTL, LLAMA_FACTORY, LLAMA_FACTORY_V1, SWIFT, SWIFT_MEGATRON, TRL};
 
     #[test]
     fn every_key_is_found_and_no_other() {
-        for keys in [LLAMA_FACTORY, LLAMA_FACTORY_V1, AXOLOTL, SWIFT, SWIFT_MEGATRON] {
+        for keys in [LLAMA_FACTORY, LLAMA_FACTORY_V1, AXOLOTL, SWIFT, SWIFT_MEGATRON, TRL] {
             assert!(keys.names().count() > 40);
             for name in keys.names() {
                 assert!(keys.class(name).is_some_and(|class| !class.is_empty()), "{name}");

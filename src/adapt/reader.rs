@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::pages::Pages;
 use super::said::{Said, by_default, point, unknown};
-use super::scalar::{Loader, Value, bool_of, number_of, resolve, word_of};
+use super::scalar::{Loader, Value, bool_of, converted, number_of, resolve, word_of};
 use super::screen;
 use super::table::{Ask, Dialect, Missing, Null, Row, Takes};
 use super::tree::{Entry, Map, Node, Scalar};
@@ -177,6 +177,11 @@ impl<'a> Run<'a> {
         self.value(key, scalar)
     }
 
+    /// Whether the loader makes numbers and switches of texts under a key.
+    fn is_typed(&self, key: &str) -> bool {
+        self.dialect.loader == Loader::Typed && (self.dialect.nested_text_is_read || !key.contains('.'))
+    }
+
     /// What a default of the framework is called.
     pub(super) fn default(&self) -> &'static str {
         self.dialect.default
@@ -208,7 +213,11 @@ impl<'a> Run<'a> {
             Found::Node(node) => node,
         };
         let place = self.place(node.span);
-        let problem = match node.scalar().map(|scalar| self.value(ask.key, scalar)) {
+        let value = node.scalar().map(|scalar| match self.value(ask.key, scalar) {
+            Value::Text if self.is_typed(ask.key) => converted(&scalar.text, ask.takes == Takes::Whole),
+            value => value,
+        });
+        let problem = match value {
             None => words::Problem::Several,
             Some(Value::Null) if ask.null == Null::IsDefault => return Said::Nothing,
             Some(Value::Null) => words::Problem::Null,
@@ -265,6 +274,9 @@ impl<'a> Run<'a> {
             Some(Value::Null) => Said::Nothing,
             _ => {
                 let written = node.scalar().map_or("", |scalar| &scalar.text);
+                if let Some(on) = bool_of(written).filter(|_| self.is_typed(key)) {
+                    return Said::Value(on, place);
+                }
                 let diagnostic = words::switch(key, place, written);
                 self.refuse(key, place, diagnostic)
             }

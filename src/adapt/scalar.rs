@@ -20,6 +20,10 @@ pub(super) enum Loader {
     PyYamlThenPython,
     /// YAML 1.1 whose values become words of a command line, each of which its argument's type reads again.
     Argparse,
+    /// YAML 1.1 into a parser that knows the type of each key, and makes numbers and switches of texts.
+    Typed,
+    /// JSON.
+    Json,
 }
 
 /// What a loader makes of a scalar.
@@ -49,6 +53,24 @@ pub(super) fn resolve(text: &str, loader: Loader) -> Value {
             .or_else(|| integer(text).map(Value::Int))
             .unwrap_or(Value::Text),
     }
+}
+
+/// What a typed parser makes of a text where it wants a number, by the rules of Python's `int` and `float`.
+pub(super) fn converted(text: &str, is_whole: bool) -> Value {
+    let text = text.trim();
+    let is_joined = |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with('.');
+    if text.contains('_') && text.split('_').any(is_joined) {
+        return Value::Text;
+    }
+    let digits = text.replace('_', "");
+    if let Ok(number) = digits.parse() {
+        return Value::Int(number);
+    }
+    digits
+        .parse()
+        .ok()
+        .filter(|_| !is_whole)
+        .map_or(Value::Text, Value::Float)
 }
 
 /// The word that PyYAML's value becomes on a command line; a word that never was YAML stays as it is.
@@ -229,8 +251,8 @@ fn reads_bare(whole: &str, loader: Loader) -> bool {
         .split('_')
         .all(|group| !group.is_empty() && group.chars().all(|c| c.is_ascii_digit()));
     match loader {
-        Loader::PyYaml | Loader::Argparse => false,
-        Loader::OmegaConf | Loader::Interpolating | Loader::PyYamlThenPython => is_grouped,
+        Loader::PyYaml | Loader::Argparse | Loader::Typed => false,
+        Loader::OmegaConf | Loader::Interpolating | Loader::PyYamlThenPython | Loader::Json => is_grouped,
         Loader::MoreFloats => starts_with_digit(whole),
     }
 }
@@ -263,7 +285,7 @@ fn float_of_sixties(digits: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::Value::{Bool, Float, Int, Null, Text};
-    use super::{Loader, Value, bool_of, number_of, portable, resolve, word_of};
+    use super::{Loader, Value, bool_of, converted, number_of, portable, resolve, word_of};
 
     fn check(text: &str, py: Value, omega: Value) {
         assert_eq!(resolve(text, Loader::PyYaml), py, "PyYAML: {text}");
@@ -399,6 +421,31 @@ mod tests {
             [bool_of("Y"), bool_of("False"), bool_of("on")],
             [Some(true), Some(false), None]
         );
+    }
+
+    #[test]
+    fn a_typed_parser_makes_numbers_of_texts_as_python_does() {
+        for (text, real, whole) in [
+            ("1e-4", Float(1e-4), Text),
+            (" 8 ", Int(8), Int(8)),
+            ("8.0", Float(8.0), Text),
+            ("1_000", Int(1000), Int(1000)),
+            ("1__0", Text, Text),
+            ("_1", Text, Text),
+            ("inf", Float(f64::INFINITY), Text),
+            (".5", Float(0.5), Text),
+            ("0x10", Text, Text),
+            ("", Text, Text),
+            ("much", Text, Text),
+        ] {
+            assert_eq!(converted(text, false), real, "{text}");
+            assert_eq!(converted(text, true), whole, "{text}");
+        }
+        for (text, on) in [("Yes", Some(true)), ("f", Some(false)), ("on", None), ("", None)] {
+            assert_eq!(bool_of(text), on, "{text}");
+        }
+        assert_eq!(resolve("1e-4", Loader::Typed), Text);
+        assert_eq!(resolve("1e-4", Loader::Json), Float(1e-4));
     }
 
     #[test]

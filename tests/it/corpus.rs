@@ -55,6 +55,9 @@ const READ: &[&str] = &[
     "mlx-lm",
     "torchtune",
     "ms-swift",
+    "trl",
+    "alignment-handbook",
+    "peft",
 ];
 
 /// At most this share of the comparable fields of `configs/` may be disputed.
@@ -562,54 +565,4 @@ fn what_is_no_run_is_refused() {
     }
     println!("{} files that are no runs: {codes:?}", paths.len());
     assert!(wrong.is_empty(), "not refused:\n{}", wrong.join("\n"));
-}
-
-/// The beginning of the message for each folder.
-const NAMES: &[(&str, &str)] = &[
-    ("axolotl", "this looks like an Axolotl"),
-    ("trl", "this looks like a TRL or transformers"),
-    ("alignment-handbook", "this looks like a TRL or transformers"),
-    ("nemo-automodel", "this looks like a NeMo Automodel"),
-];
-
-#[test]
-fn runs_of_other_frameworks_are_refused_by_name() {
-    let Some(corpus) = corpus() else { return };
-    let mut wrong = Vec::new();
-    for folder in other_frameworks(&corpus) {
-        let framework = folder.file_name().unwrap().to_str().unwrap().to_owned();
-        let (mut all, mut named) = (0, 0);
-        for path in files(&folder) {
-            all += 1;
-            let read = read_file(&path, Launch::default());
-            let refusal = read
-                .diagnostics
-                .iter()
-                .find(|found| matches!(found.code, Code::UnknownFormat | Code::NotARun));
-            let message = refusal.map_or("", |found| &found.message);
-            let name = NAMES
-                .iter()
-                .find(|(folder, _)| *folder == framework)
-                .map(|(_, name)| *name);
-            named += usize::from(name.is_some_and(|name| message.starts_with(name)));
-            if read.facts.is_some() || refusal.is_none() {
-                wrong.push(path.display().to_string());
-            } else if name.is_some_and(|name| !message.starts_with(name)) {
-                println!("  {}: {message}", path.display());
-            }
-        }
-        println!("{framework}: {named} of {all} by name");
-    }
-    assert!(wrong.is_empty(), "not refused:\n{}", wrong.join("\n"));
-}
-
-/// The folders of all frameworks but ours.
-fn other_frameworks(corpus: &Path) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = std::fs::read_dir(corpus.join("configs"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| !READ.iter().any(|read| path.ends_with(read)))
-        .collect();
-    folders.sort();
-    folders
 }

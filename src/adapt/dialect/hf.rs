@@ -8,9 +8,9 @@ use crate::adapt::said::{Said, by_default, one, point, unknown};
 use crate::adapt::table::Missing::Is;
 use crate::adapt::table::Takes::{Real, Whole};
 use crate::adapt::table::{Ask, Null, Row, row};
-use crate::facts::Input::{LearningRate, MaxSteps, MinLearningRate, WarmupRatio, WarmupSteps};
-use crate::facts::Origin;
-use crate::quantity::{Category, Domain};
+use crate::facts::Input::{ClipNorm, LearningRate, MaxSteps, MinLearningRate, PerDevice, WarmupRatio, WarmupSteps};
+use crate::facts::{Origin, Words};
+use crate::quantity::{Category, Domain, Interval};
 
 /// `optim`, as transformers 5.8 spells it.
 pub(super) const OPTIMIZERS: &[(&str, &str)] = &[
@@ -197,6 +197,47 @@ pub(super) fn floor(run: &mut Run<'_>, scheduler: Option<&str>) {
                 Origin::Given(place),
             );
         }
+        (Some("cosine_with_min_lr" | "other"), Said::Unclear(origin), ..)
+        | (Some("cosine_with_min_lr" | "other"), _, Said::Unclear(origin), _) => {
+            run.fact(MinLearningRate, KEY, Some(MinLearningRate.domain().interval), origin);
+        }
         _ => run.absent(MinLearningRate, KEY, "the schedule has no floor"),
     }
+}
+
+/// A batch that the trainer makes smaller until it fits.
+pub(super) fn found_batch(run: &mut Run<'_>) {
+    if let Said::Value(true, place) = run.switch("auto_find_batch_size") {
+        let most = run.facts.values(PerDevice).map_or(f64::MAX, Interval::hi);
+        let why = "auto_find_batch_size makes the batch smaller until it fits into memory";
+        let origin = unknown(why, "write auto_find_batch_size: false", Some(place));
+        run.fact(
+            PerDevice,
+            "per_device_train_batch_size",
+            Interval::new(1.0, most),
+            origin,
+        );
+    }
+}
+
+/// Clipping by `max_grad_norm` is off at 0.
+pub(super) fn clipping(run: &mut Run<'_>) {
+    clipping_by(run, "max_grad_norm");
+}
+
+/// The same under another key.
+pub(super) fn clipping_by(run: &mut Run<'_>, key: &str) {
+    let (words, origin) = match run.facts.number(ClipNorm).cloned() {
+        Some(norm) if norm.is_known() => (Words::Had(norm.values.is_some_and(|norm| norm.lo() > 0.0)), norm.origin),
+        Some(norm) => (Words::Unknown, norm.origin),
+        None => (Words::Unknown, by_default("")),
+    };
+    run.tell(Category::Clipping, key, words, origin);
+}
+
+/// Whether held-out data are read while the run trains.
+pub(super) fn evaluation(run: &mut Run<'_>) {
+    let (strategy, origin) = run.word("eval_strategy", STRATEGIES).or_default("no", run.default());
+    let words = strategy.map_or(Words::Unknown, |strategy| Words::Had(strategy != "no"));
+    run.tell(Category::Evaluation, "eval_strategy", words, origin);
 }

@@ -3,7 +3,7 @@
 //! Read against commit ff6d4d12 with transformers 5.8 (and 4.55 to 4.57 where they differ). Values are passed on as the
 //! loader made them: nothing is converted, so a quoted number is text and `null` is a value.
 
-use super::hf::{self, OPTIMIZERS, STRATEGIES};
+use super::hf::{self, OPTIMIZERS};
 use super::{quantized, refusals};
 use crate::adapt::format::Format;
 use crate::adapt::reader::Run;
@@ -19,7 +19,7 @@ use crate::facts::Input::{
     ModelParallel, Packs, PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength, WeightDecay,
 };
 use crate::facts::{Origin, Words};
-use crate::quantity::{Category, Interval};
+use crate::quantity::Category;
 
 /// How LLaMA-Factory reads run files.
 pub(in crate::adapt) static DIALECT: Dialect = Dialect {
@@ -292,17 +292,7 @@ fn sequence_length(run: &mut Run<'_>, is_packed: bool) {
 
 fn batch(run: &mut Run<'_>) {
     run.nameless(GlobalBatch, None, by_default("LLaMA-Factory counts batches per device"));
-    if let Said::Value(true, place) = run.switch("auto_find_batch_size") {
-        let most = run.facts.values(PerDevice).map_or(f64::MAX, Interval::hi);
-        let why = "auto_find_batch_size makes the batch smaller until it fits into memory";
-        let origin = unknown(why, "write auto_find_batch_size: false", Some(place));
-        run.fact(
-            PerDevice,
-            "per_device_train_batch_size",
-            Interval::new(1.0, most),
-            origin,
-        );
-    }
+    hf::found_batch(run);
 }
 
 /// Rank, alpha and targets of the adapter, where there is one.
@@ -426,13 +416,7 @@ fn clipping(run: &mut Run<'_>) {
             return;
         }
     }
-    let fact = run.facts.number(ClipNorm).cloned();
-    let (words, origin) = match fact {
-        Some(fact) if fact.is_known() => (Words::Had(fact.values.is_some_and(|norm| norm.lo() > 0.0)), fact.origin),
-        Some(fact) => (Words::Unknown, fact.origin),
-        None => (Words::Unknown, by_default("")),
-    };
-    run.tell(Category::Clipping, "max_grad_norm", words, origin);
+    hf::clipping(run);
 }
 
 /// Devices that share one copy of the model.
@@ -492,8 +476,6 @@ fn parallel(run: &mut Run<'_>) {
 /// What a run has or has not.
 fn presence(run: &mut Run<'_>) {
     launch::seeded(run);
-    let (strategy, origin) = run.word("eval_strategy", STRATEGIES).or_default("no", DIALECT.default);
-    let words = strategy.map_or(Words::Unknown, |strategy| Words::Had(strategy != "no"));
-    run.tell(Category::Evaluation, "eval_strategy", words, origin);
+    hf::evaluation(run);
     launch::lineage(run);
 }

@@ -13,6 +13,8 @@ pub(super) mod llama_factory;
 pub(super) mod llama_factory_v1;
 pub(super) mod mlx_lm;
 pub(super) mod nemo;
+pub(super) mod peft;
+pub(super) mod peft_benchmark;
 mod plain;
 mod pydantic;
 mod quantized;
@@ -22,6 +24,9 @@ mod swift_data;
 pub(super) mod swift_megatron;
 pub(super) mod torchtune;
 mod torchtune_updates;
+mod trainers;
+pub(super) mod trl;
+pub(super) mod unsloth;
 
 use super::format::Format;
 
@@ -30,10 +35,14 @@ pub(super) static ALL: &[&Format] = &[
     &llama_factory::FORMAT,
     &llama_factory_v1::FORMAT,
     &axolotl::FORMAT,
+    &trl::FORMAT,
     &swift::FORMAT,
     &swift_megatron::FORMAT,
+    &peft::FORMAT,
     &torchtune::FORMAT,
+    &unsloth::FORMAT,
     &mlx_lm::FORMAT,
     &nemo::FORMAT,
     &litgpt::FORMAT,
+    &peft_benchmark::FORMAT,
 ];

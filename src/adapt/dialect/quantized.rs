@@ -1,4 +1,4 @@
-//! How the base model of a LLaMA-Factory run is quantised, and what the name of any base says.
+//! How the base model of a run is quantised: by its name, and by LLaMA-Factory's keys.
 
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default};

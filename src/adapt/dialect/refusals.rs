@@ -3,7 +3,7 @@
 use crate::adapt::reader::Run;
 use crate::adapt::said::Said;
 use crate::adapt::scalar::{Loader, Value, portable, resolve};
-use crate::adapt::tree::Scalar;
+use crate::adapt::tree::{Map, Scalar};
 use crate::diag::{Code, Diagnostic};
 use crate::facts::Input::MaxSteps;
 
@@ -98,7 +98,14 @@ fn refuse(run: &mut Run<'_>, key: &str, why: &str, help: &str) {
 
 /// Warns of numbers that older versions, which read run files with PyYAML, take for text.
 pub(super) fn loader_text(run: &mut Run<'_>) {
-    for entry in run.root().entries.iter().filter(|entry| !TEXTS.contains(&entry.name())) {
+    let root = run.root();
+    let message = |text: &str| format!("older versions of LLaMA-Factory read `{text}` as text");
+    texts_for_numbers(run, root, message, "a number only to newer ones");
+}
+
+/// Warns of numbers in a mapping that PyYAML takes for text, with what that means for the framework.
+pub(super) fn texts_for_numbers(run: &mut Run<'_>, map: &Map, message: impl Fn(&str) -> String, label: &str) {
+    for entry in map.entries.iter().filter(|entry| !TEXTS.contains(&entry.name())) {
         let Some(scalar) = entry.value.scalar().filter(|scalar| scalar.is_plain) else {
             continue;
         };
@@ -110,12 +117,11 @@ pub(super) fn loader_text(run: &mut Run<'_>) {
         };
         let place = run.place(entry.value.span);
         if place.source != run.facts.source {
-            // Every version reads its command line with OmegaConf.
+            // What stands on the command line is read by other rules.
             continue;
         }
-        let message = format!("older versions of LLaMA-Factory read `{}` as text", scalar.text);
-        let diagnostic = Diagnostic::new(Code::LoaderText, message)
-            .at(place, "a number only to newer ones")
+        let diagnostic = Diagnostic::new(Code::LoaderText, message(&scalar.text))
+            .at(place, label)
             .help("every version reads")
             .instead(written);
         run.diagnostics.push(diagnostic);

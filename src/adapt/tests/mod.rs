@@ -20,11 +20,17 @@ mod mlx_lm;
 #[cfg(test)]
 mod nemo;
 #[cfg(test)]
+mod peft;
+#[cfg(test)]
 mod robust;
 #[cfg(test)]
 mod swift;
 #[cfg(test)]
 mod torchtune;
+#[cfg(test)]
+mod trl;
+#[cfg(test)]
+mod unsloth;
 #[cfg(test)]
 mod yaml;
 
