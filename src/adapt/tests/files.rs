@@ -71,8 +71,8 @@ fn a_layout_of_ones_own_is_of_no_framework() {
 }
 
 #[test]
-fn placeholders_of_another_framework_are_not_our_business() {
-    let read = case("output_dir: /tmp\nstep_scheduler:\n  path: ${output_dir}\n");
+fn placeholders_of_no_framework_are_not_our_business() {
+    let read = case("output_dir: /tmp\nmine:\n  lr: ${rate}\n  epochs: 3\n  batch_size: 8\n");
     assert_eq!(read.codes(), [Code::UnknownFormat]);
 }
 
