@@ -19,6 +19,7 @@ mod it {
     mod properties;
     #[cfg(feature = "train")]
     mod reference;
+    mod screens;
     mod spec;
     #[cfg(feature = "train")]
     mod tiny;

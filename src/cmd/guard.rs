@@ -16,7 +16,7 @@ use crate::diag::render::render;
 use crate::facts::{Derived, Facts, Input, derive};
 use crate::guard::Guard;
 use crate::ir::{Policy, Verdict};
-use crate::ledger::{FORMAT, Start};
+use crate::ledger::{FORMAT, Schedule, Start};
 use crate::protocol::{Reply, Session};
 use crate::quantity::Quantity;
 use crate::report::{self, train};
@@ -87,6 +87,7 @@ pub(super) fn run(args: &GuardArgs, color: Color) -> Outcome {
 
     let facts = adapt::read(run, &sources, launch).facts;
     let planned = facts.as_ref().and_then(planned);
+    let course = facts.as_ref().and_then(Facts::course);
     let seed = facts.and_then(|facts| facts.values(Input::Seed));
     let start = Start {
         format: FORMAT,
@@ -106,12 +107,15 @@ pub(super) fn run(args: &GuardArgs, color: Color) -> Outcome {
         cpu: Vec::new(),
         later,
         updates: planned.unwrap_or(0),
+        schedule: course.as_ref().map(Schedule::of),
         strict: args.strict,
     };
     let mut session = Session::new(&policy, &sources, guard, start);
     let code = converse(&mut session, journal.as_mut())?;
     if code != BAD_INPUT {
-        terminal::note(train::budget_table(&train::budgets(session.guard(), &policy)).trim_end());
+        let budgets = train::budgets(session.guard(), &policy);
+        let outlook = train::outlook(&budgets, session.guard());
+        terminal::note(format!("{}{outlook}", train::budget_table(&budgets)).trim_end());
     }
     Ok(code)
 }

@@ -70,11 +70,7 @@ fn check(args: &ProbeCheckArgs, color: Color) -> Outcome {
     base.behaviour = meters.base_behaviour().map_err(failed)?;
     let readings = meters.read(&reader, |_| true, &mut base, None).map_err(failed)?;
     if let Err(breaches) = guard.begin(&readings) {
-        let nothing = report::MovedWords {
-            rows: Vec::new(),
-            gained: Vec::new(),
-            lost: Vec::new(),
-        };
+        let nothing = report::MovedWords::default();
         let findings: Vec<_> = breaches
             .iter()
             .filter_map(|breach| {

@@ -63,7 +63,7 @@ impl Progress {
                 let gauges: Vec<String> = guard
                     .limits()
                     .iter()
-                    .filter_map(|limit| Some(gauge(limit)? + &self.forecast(limit)))
+                    .filter_map(|limit| Some(gauge(limit)? + &self.forecast(limit, guard)))
                     .collect();
                 bar.set_message(format!("{head}\n{}", gauges.join("\n")));
             }
@@ -73,7 +73,7 @@ impl Progress {
                     let gauges: Vec<String> = guard
                         .limits()
                         .iter()
-                        .filter_map(|limit| Some(plain(limit)? + &self.forecast(limit)))
+                        .filter_map(|limit| Some(plain(limit)? + &self.forecast(limit, guard)))
                         .collect();
                     self.say(&format!(
                         "update {update}/{}  {head}  {}",
@@ -86,8 +86,8 @@ impl Progress {
     }
 
     /// Where a budget would end before the run does.
-    fn forecast(&self, limit: &Armed) -> String {
-        match limit.forecast().filter(|update| *update < self.updates) {
+    fn forecast(&self, limit: &Armed, guard: &Guard) -> String {
+        match limit.forecast(guard.clock()).filter(|update| *update < self.updates) {
             Some(update) => format!(
                 " (at this pace the budget ends near update {update} of {})",
                 self.updates

@@ -7,10 +7,10 @@ use super::meters::Meters;
 use super::weights::Weights;
 use crate::adapt::{self, Launch};
 use crate::diag::{Diagnostic, Severity, has_errors};
-use crate::guard::Guard;
+use crate::guard::{Clock, Guard};
 use crate::ir::{Policy, Verdict};
 use crate::meter::Estimate;
-use crate::quantity::Quantity;
+use crate::quantity::{Course, Quantity};
 use crate::report::{RunReport, train::not_measured};
 use crate::source::Sources;
 use crate::train::optim::AdamW;
@@ -24,6 +24,8 @@ pub struct Builder<'m> {
     later: Vec<usize>,
     strict: bool,
     settings: Settings,
+    /// The schedule, where the loop says which.
+    course: Option<Course>,
     meters: Meters<'m>,
     /// The first closure that was given for something the policy does not have.
     wrong: Option<Error>,
@@ -89,6 +91,7 @@ impl<'m> Builder<'m> {
             later,
             strict,
             settings: Settings::default(),
+            course: None,
             meters: Meters::default(),
             wrong: None,
         })
@@ -115,10 +118,21 @@ impl<'m> Builder<'m> {
         self
     }
 
-    /// Updates of the whole run: the last is evaluated. Without it the run has no end of its own.
+    /// Updates of the whole run: the last is evaluated. Without it the run has no end of its own. Takes the place of a
+    /// [`course`](Builder::course).
     #[must_use]
     pub fn updates(mut self, updates: u64) -> Self {
         self.settings.updates = updates;
+        self.course = None;
+        self
+    }
+
+    /// The schedule that the loop will follow with [`Governed::set_rate`], which says how many updates there are as well.
+    /// Limits that are `paced` are spread by its dose, and over the updates without it.
+    #[must_use]
+    pub fn course(mut self, course: Course) -> Self {
+        self.settings.updates = course.updates();
+        self.course = Some(course);
         self
     }
 
@@ -172,7 +186,12 @@ impl<'m> Builder<'m> {
                 .collect();
             told("a limit has no meter", &findings, &self.sources)
         })?;
-        guard.spread_over(self.settings.updates);
+        guard.spread_over(match (self.course, self.settings.updates) {
+            (Some(course), _) => Clock::Dose(course),
+            // Without an end there is nothing to be spread over.
+            (None, u64::MAX) => Clock::Updates(0),
+            (None, updates) => Clock::Updates(updates),
+        });
         let unread: Vec<String> = guard
             .needs()
             .iter()

@@ -1,10 +1,12 @@
 //! Judgements as text and as JSON, and the pages of the reference: data in, string out.
 
+mod breach;
 mod json;
 pub mod reference;
 #[cfg(feature = "cli")]
 mod text;
 pub mod train;
+mod words;
 
 pub use json::{JSON_VERSION, check as check_json};
 #[cfg(feature = "cli")]

@@ -14,7 +14,7 @@ use super::model::Llama;
 use super::optim::AdamW;
 use super::probe::Probe;
 use super::state::State;
-use crate::facts::{Course, Recipe};
+use crate::facts::Recipe;
 use crate::quantity::ProbeKind;
 
 /// A run that could begin.
@@ -110,7 +110,7 @@ impl Setup {
                     eps: recipe.adam_epsilon.value.get(),
                     decay: recipe.weight_decay.value.get(),
                 },
-                course: Course::of(recipe, updates),
+                course: recipe.course(updates),
                 peak_rate: recipe.learning_rate.value.get(),
                 clip_norm: Some(recipe.max_grad_norm.value.get()).filter(|norm| *norm > 0.0),
             },

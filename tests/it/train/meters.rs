@@ -236,6 +236,30 @@ fn a_paced_budget_slows_a_run_that_would_overspend() {
 }
 
 #[test]
+fn a_paced_run_says_its_clock_and_replays_by_it() {
+    let lines = "max drift.total 0.001 nats on voices paced else rollback and slow 9 times then stop";
+    let settings = [
+        ("max_steps", "12"),
+        ("learning_rate", "0.001"),
+        ("lr_scheduler_type", "cosine"),
+        ("warmup_steps", "3"),
+    ];
+    let ran = train_under(lines, &settings);
+    let said = "paced limits were spread over the dose of a cosine schedule of 12 updates, 3 of them warmup\n";
+    assert!(ran.stdout.contains(said), "{}", ran.stdout);
+    let entries = journal(ran.folder.path()).entries;
+    let ftrisk::ledger::Entry::Start(start) = &entries[0] else {
+        panic!("{:?}", entries[0])
+    };
+    let course = ftrisk::quantity::Course::new(ftrisk::quantity::Shape::Cosine, 12, 3);
+    assert_eq!(start.clock(), ftrisk::guard::Clock::Dose(course));
+    let mut sources = ftrisk::source::Sources::default();
+    let policy = sources.add("p", ran.file("out/policy.riskpolicy"));
+    let policy = ftrisk::sema::compile(policy, &sources).policy.unwrap();
+    ftrisk::ledger::replay(&policy, &start.later, start.strict, &entries).unwrap();
+}
+
+#[test]
 fn a_limit_at_a_confidence_is_certified_or_broken() {
     let (folder, head) = probed(2);
     let texts: String = (0..40)
