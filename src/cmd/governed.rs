@@ -16,7 +16,6 @@ use crate::facts::Recipe;
 use crate::guard::{self, Guard};
 use crate::ir::Policy;
 use crate::ledger::{Entry, Journal, Schedule, Start, Why};
-use crate::meter::tone::Lexicon;
 use crate::report::train::{self as report, MovedWords, Repeated};
 use crate::source::{SourceId, Sources, sha256};
 use crate::train::error::{Error, Result};
@@ -44,7 +43,7 @@ pub(super) struct Governed<'g> {
     pub(super) recipe: &'g Recipe,
     pub(super) setup: &'g Setup,
     pub(super) probes: &'g BTreeMap<usize, Probe>,
-    pub(super) lexicon: &'g Lexicon,
+    pub(super) meters: &'g Meters<'g>,
     pub(super) out: &'g Path,
     pub(super) signals: &'g Signals,
 }
@@ -57,9 +56,7 @@ pub(super) fn run(governed: Governed<'_>, guard: &mut Guard, directory: RunDirec
     directory.write("run.yaml", run_text.as_bytes())?;
 
     let setup = governed.setup;
-    let decode = |tokens: &[u32]| setup.decode(tokens);
-    let meters =
-        Meters::new(&setup.engine, governed.probes, &decode, governed.lexicon, guard.needs()).map_err(failed)?;
+    let meters = governed.meters;
     guard.spread_over(guard::Clock::Dose(setup.engine.course));
     let mut live = Live {
         governed: &governed,
@@ -77,7 +74,7 @@ pub(super) fn run(governed: Governed<'_>, guard: &mut Guard, directory: RunDirec
         .map_err(|error| live.failure.take().unwrap_or_else(|| failed(error)))?;
     let ended = run::run(
         &setup.engine,
-        &meters,
+        meters,
         governed.policy,
         guard,
         setup.start.clone(),
@@ -153,7 +150,7 @@ pub(super) fn run(governed: Governed<'_>, guard: &mut Guard, directory: RunDirec
     text.push_str(&report::walked(summary.walked));
     text.push_str(&report::outlook(&summary.budgets, guard));
     text.push('\n');
-    text.push_str(&governed.said(&meters, &outcome).map_err(failed)?);
+    text.push_str(&governed.said(meters, &outcome).map_err(failed)?);
     text.push_str(&report::end(
         &summary,
         &governed.out.join(rundir::ADAPTER).display().to_string(),

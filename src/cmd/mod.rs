@@ -9,6 +9,8 @@ mod files;
 #[cfg(feature = "train")]
 mod governed;
 mod guard;
+#[cfg(feature = "train")]
+mod kept;
 mod pin;
 mod policy;
 #[cfg(feature = "train")]

@@ -8,7 +8,7 @@ use super::check::{compiled, is_swapped, judged};
 use super::governed::{self, Governed};
 use super::rundir::{Claim, RunDirectory};
 use super::signals::Signals;
-use super::{BAD_INPUT, Failure, Outcome, files, terminal};
+use super::{BAD_INPUT, Failure, Outcome, files, kept, terminal};
 use crate::adapt::{self, Launch};
 use crate::builtin;
 use crate::diag::render::render;
@@ -18,10 +18,11 @@ use crate::guard::{Armed, Guard};
 use crate::ir::{self, Policy, Verdict};
 use crate::meter::tone::Lexicon;
 use crate::quantity::{ProbeKind, Quantity};
-use crate::report::{self, train::not_measured};
+use crate::report::{self, CheckReport, train::not_measured};
 use crate::source::{Place, SourceId, Sources};
 use crate::train::data::files::{self as data, Data};
 use crate::train::error::Error;
+use crate::train::measure::Meters;
 use crate::train::probe::Probe;
 use crate::train::setup::Setup;
 
@@ -38,26 +39,51 @@ pub(super) struct Checked {
     pub(super) later: Vec<usize>,
 }
 
+/// Why the check lets a run not through.
+pub(super) struct Stopped {
+    /// The code that the command ends with.
+    pub(super) code: u8,
+    /// What is to be said below the check.
+    pub(super) causes: Vec<Diagnostic>,
+}
+
 /// The check, and what it prints. `Err` has the code that the command ends with.
 pub(super) fn checked(
     command: &str,
-    (policy_file, run_file): (&str, &Path),
+    files: (&str, &Path),
     strict: bool,
     sources: &mut Sources,
     color: Color,
 ) -> Result<Result<Checked, u8>, Failure> {
-    if is_swapped(command, policy_file) {
+    if is_swapped(command, files.0) {
         return Ok(Err(BAD_INPUT));
     }
-    let style = terminal::style(color);
+    let (report, outcome) = examined(files, strict, sources);
+    terminal::print(&report::check_text(&report, sources, terminal::style(color), false))?;
+    match outcome {
+        Ok(checked) => Ok(Ok(checked)),
+        Err(Stopped { code, causes }) => {
+            refuse(&causes, sources, color)?;
+            Ok(Err(code))
+        }
+    }
+}
+
+/// The check, without a word.
+pub(super) fn examined(
+    (policy_file, run_file): (&str, &Path),
+    strict: bool,
+    sources: &mut Sources,
+) -> (CheckReport, Result<Checked, Stopped>) {
     let mut report = compiled(policy_file, strict, sources);
+    let stopped = |code, causes| Err(Stopped { code, causes });
     let Some(policy) = report.judging().cloned() else {
-        terminal::print(&report::check_text(&report, sources, style, false))?;
-        return Ok(Err(report.exit_code()));
+        let code = report.exit_code();
+        return (report, stopped(code, Vec::new()));
     };
     let run = match files::run(run_file, sources) {
         Ok(run) => run,
-        Err(finding) => return refuse(&[*finding], sources, color).map(Err),
+        Err(finding) => return (report, stopped(BAD_INPUT, vec![*finding])),
     };
 
     // First the check: nothing is loaded for a run that is over. How many rows a pass walks is known here without a
@@ -82,7 +108,6 @@ pub(super) fn checked(
         .map(|judged| judged.line)
         .collect();
     report.runs = vec![judged];
-    terminal::print(&report::check_text(&report, sources, style, false))?;
     let code = report.exit_code();
     if code == BAD_INPUT {
         // What is open may be so because the data could not be counted or the file is none that is trained, and no flag
@@ -90,18 +115,19 @@ pub(super) fn checked(
         let is_told = |finding: &&Diagnostic| finding.code == Code::NotTrained;
         let mut causes: Vec<Diagnostic> = read.diagnostics.iter().filter(is_told).cloned().collect();
         causes.extend(data.as_ref().and_then(|data| data.as_ref().err()).map(train_input));
-        return refuse(&causes, sources, color).map(Err);
+        return (report, stopped(code, causes));
     }
     if code != 0 {
-        return Ok(Err(code));
+        return (report, stopped(code, Vec::new()));
     }
-    Ok(Ok(Checked {
+    let checked = Checked {
         policy,
         run,
         read,
         data,
         later,
-    }))
+    };
+    (report, Ok(checked))
 }
 
 pub(super) fn run(args: &TrainArgs, color: Color) -> Outcome {
@@ -142,6 +168,12 @@ pub(super) fn run(args: &TrainArgs, color: Color) -> Outcome {
         terminal::note(&line);
     }
     let signals = Signals::watch()?;
+    let decode = |tokens: &[u32]| setup.decode(tokens);
+    let meters = Meters::new(&setup.engine, &probes, &decode, &lexicon, guard.needs())
+        .map_err(|error| Failure(error.message))?;
+    if let Some(finding) = kept::misdrawn(&meters, &policy, &args.policy, &setup) {
+        return refuse(&[finding], &sources, color);
+    }
     let directory = match RunDirectory::claim(&out) {
         Ok(directory) => directory,
         Err(Claim::Taken) => return refuse(&[taken(&out, None)], &sources, color),
@@ -158,7 +190,7 @@ pub(super) fn run(args: &TrainArgs, color: Color) -> Outcome {
             recipe: &recipe,
             setup: &setup,
             probes: &probes,
-            lexicon: &lexicon,
+            meters: &meters,
             out: &out,
             signals: &signals,
         },
@@ -236,7 +268,9 @@ pub(super) fn probes(
     let mut probes = BTreeMap::new();
     for index in guard.limits().iter().filter_map(|limit| limit.probe) {
         if let Some(declared) = policy.probes.get(index).filter(|_| !probes.contains_key(&index)) {
-            probes.insert(index, probe(declared, policy_file, setup)?);
+            let mut probe = probe(declared, policy_file, setup)?;
+            kept::load(declared, policy_file, setup, &mut probe).map_err(|finding| vec![*finding])?;
+            probes.insert(index, probe);
         }
     }
     Ok(probes)

@@ -2,6 +2,7 @@
 
 mod breach;
 mod json;
+pub mod probe;
 pub mod reference;
 #[cfg(feature = "cli")]
 mod text;

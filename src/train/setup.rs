@@ -16,6 +16,7 @@ use super::probe::Probe;
 use super::state::State;
 use crate::facts::Recipe;
 use crate::quantity::ProbeKind;
+use crate::source::sha256;
 
 /// A run that could begin.
 pub struct Setup {
@@ -132,6 +133,16 @@ impl Setup {
             ids.truncate(self.max_positions);
             Ok(ids)
         })
+    }
+
+    /// The hash of the model: that of the list of its files as `sha256sum` prints it, in the order of their names.
+    pub fn model_hash(&self) -> String {
+        let list: Vec<String> = self
+            .model_files
+            .iter()
+            .map(|(name, hash)| format!("{hash}  {name}\n"))
+            .collect();
+        sha256(list.concat().as_bytes())
     }
 
     /// The text of an answer: what stands before the token that ends it.
