@@ -6,6 +6,7 @@ mod check;
 mod environment;
 mod explain;
 mod files;
+mod gate;
 #[cfg(feature = "train")]
 mod governed;
 mod guard;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::args::{Color, TrainArgs};
-use super::check::{compiled, is_swapped, judged};
+use super::check::is_swapped;
+use super::gate::{Passed, Stopped, armed, gate};
 use super::governed::{self, Governed};
 use super::rundir::{Claim, RunDirectory};
 use super::signals::Signals;
@@ -15,10 +16,10 @@ use crate::diag::render::render;
 use crate::diag::{Code, Diagnostic, has_errors};
 use crate::facts::Recipe;
 use crate::guard::{Armed, Guard};
-use crate::ir::{self, Policy, Verdict};
+use crate::ir::{self, Policy};
 use crate::meter::tone::Lexicon;
 use crate::quantity::{ProbeKind, Quantity};
-use crate::report::{self, CheckReport, train::not_measured};
+use crate::report::{self, CheckReport};
 use crate::source::{Place, SourceId, Sources};
 use crate::train::data::files::{self as data, Data};
 use crate::train::error::Error;
@@ -39,14 +40,6 @@ pub(super) struct Checked {
     pub(super) later: Vec<usize>,
 }
 
-/// Why the check lets a run not through.
-pub(super) struct Stopped {
-    /// The code that the command ends with.
-    pub(super) code: u8,
-    /// What is to be said below the check.
-    pub(super) causes: Vec<Diagnostic>,
-}
-
 /// The check, and what it prints. `Err` has the code that the command ends with.
 pub(super) fn checked(
     command: &str,
@@ -62,72 +55,66 @@ pub(super) fn checked(
     terminal::print(&report::check_text(&report, sources, terminal::style(color), false))?;
     match outcome {
         Ok(checked) => Ok(Ok(checked)),
-        Err(Stopped { code, causes }) => {
+        Err(Stopped { code, causes, .. }) => {
             refuse(&causes, sources, color)?;
             Ok(Err(code))
         }
     }
 }
 
+/// What the recipe and its data come to.
+type Found = (adapt::Trained, Option<Result<Data, Error>>);
+
 /// The check, without a word.
 pub(super) fn examined(
-    (policy_file, run_file): (&str, &Path),
+    files: (&str, &Path),
     strict: bool,
     sources: &mut Sources,
-) -> (CheckReport, Result<Checked, Stopped>) {
-    let mut report = compiled(policy_file, strict, sources);
-    let stopped = |code, causes| Err(Stopped { code, causes });
-    let Some(policy) = report.judging().cloned() else {
-        let code = report.exit_code();
-        return (report, stopped(code, Vec::new()));
-    };
-    let run = match files::run(run_file, sources) {
-        Ok(run) => run,
-        Err(finding) => return (report, stopped(BAD_INPUT, vec![*finding])),
-    };
-
+) -> (CheckReport, Result<Checked, Stopped<Found>>) {
     // First the check: nothing is loaded for a run that is over. How many rows a pass walks is known here without a
     // flag; what else is wrong with the data is said after the verdicts.
-    let read = adapt::recipe(run, sources);
-    let data = read.recipe.as_ref().map(data::read);
-    let rows = match &data {
-        Some(Ok(data)) => Some(data.examples.len() as u64),
-        _ => None,
+    let launch = |run: SourceId, sources: &Sources| {
+        let read = adapt::recipe(run, sources);
+        let data = read.recipe.as_ref().map(data::read);
+        let rows = match &data {
+            Some(Ok(data)) => Some(data.examples.len() as u64),
+            _ => None,
+        };
+        let launch = Launch {
+            world_size: Some(1),
+            dataset_rows: rows,
+            ..Launch::default()
+        };
+        (launch, (read, data))
     };
-    let launch = Launch {
-        world_size: Some(1),
-        dataset_rows: rows,
-        stage: None,
+    let (report, outcome) = gate(files, strict, sources, launch);
+    let outcome = match outcome {
+        Ok(Passed {
+            policy,
+            run,
+            later,
+            found: (read, data),
+        }) => Ok(Checked {
+            policy,
+            run,
+            read,
+            data,
+            later,
+        }),
+        Err(mut stopped) => {
+            if let (BAD_INPUT, Some((read, data))) = (stopped.code, &stopped.found) {
+                // What is open may be so because the data could not be counted or the file is none that is trained, and
+                // no flag of this command would help there.
+                let is_told = |finding: &&Diagnostic| finding.code == Code::NotTrained;
+                stopped.causes.extend(read.diagnostics.iter().filter(is_told).cloned());
+                stopped
+                    .causes
+                    .extend(data.as_ref().and_then(|data| data.as_ref().err()).map(train_input));
+            }
+            Err(stopped)
+        }
     };
-    let judged = judged(&policy, run_file, run, launch, strict, sources);
-    let later: Vec<usize> = judged
-        .judgement
-        .iter()
-        .flat_map(|judgement| &judgement.lines)
-        .filter(|judged| matches!(judged.verdict, Verdict::Later { .. }))
-        .map(|judged| judged.line)
-        .collect();
-    report.runs = vec![judged];
-    let code = report.exit_code();
-    if code == BAD_INPUT {
-        // What is open may be so because the data could not be counted or the file is none that is trained, and no flag
-        // of this command would help there.
-        let is_told = |finding: &&Diagnostic| finding.code == Code::NotTrained;
-        let mut causes: Vec<Diagnostic> = read.diagnostics.iter().filter(is_told).cloned().collect();
-        causes.extend(data.as_ref().and_then(|data| data.as_ref().err()).map(train_input));
-        return (report, stopped(code, causes));
-    }
-    if code != 0 {
-        return (report, stopped(code, Vec::new()));
-    }
-    let checked = Checked {
-        policy,
-        run,
-        read,
-        data,
-        later,
-    };
-    (report, Ok(checked))
+    (report, outcome)
 }
 
 pub(super) fn run(args: &TrainArgs, color: Color) -> Outcome {
@@ -216,12 +203,6 @@ pub(super) fn refuse(findings: &[Diagnostic], sources: &Sources, color: Color) -
     let drawn: Vec<String> = findings.iter().map(|finding| render(finding, sources, style)).collect();
     terminal::print(&drawn.join("\n"))?;
     Ok(BAD_INPUT)
-}
-
-/// The guard for what the check left for later.
-pub(super) fn armed(policy: &Policy, later: &[usize], strict: bool) -> Refused<Guard> {
-    Guard::arm(policy, later, strict)
-        .map_err(|lines| lines.iter().filter_map(|line| not_measured(policy, *line)).collect())
 }
 
 /// The run directory: the flag's, else the run file's.

@@ -8,7 +8,7 @@ use super::weights::Weights;
 use crate::adapt::{self, Launch};
 use crate::diag::{Diagnostic, Severity, has_errors};
 use crate::guard::{Clock, Guard};
-use crate::ir::{Policy, Verdict};
+use crate::ir::{Judgement, Policy};
 use crate::meter::Estimate;
 use crate::quantity::{Course, Quantity};
 use crate::report::{RunReport, train::not_measured};
@@ -81,10 +81,7 @@ impl<'m> Builder<'m> {
             findings.extend(lines().filter_map(|judged| judged.diagnostic.clone()));
             return Err(told(headline, &findings, &sources));
         }
-        let later = lines()
-            .filter(|judged| matches!(judged.verdict, Verdict::Later { .. }))
-            .map(|judged| judged.line)
-            .collect();
+        let later = report.judgement.iter().flat_map(Judgement::later).collect();
         Ok(Builder {
             policy,
             sources,

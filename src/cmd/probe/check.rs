@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::failed;
 use crate::cmd::args::{Color, Format, ProbeCheckArgs};
 use crate::cmd::check::is_swapped;
+use crate::cmd::gate::{Stopped, armed};
 use crate::cmd::train::{
-    Checked, Refused, Stopped, armed, examined, lexicon, probe as probe_of, probes, refuse, resolved, train_input,
+    Checked, Refused, examined, lexicon, probe as probe_of, probes, refuse, resolved, train_input,
 };
 use crate::cmd::{BAD_INPUT, Failure, Outcome, kept, terminal};
 use crate::diag::{Diagnostic, has_errors};
@@ -39,7 +40,7 @@ pub(super) fn run(args: &ProbeCheckArgs, color: Color) -> Outcome {
     }
     let report = match outcome {
         Ok(checked) => planted(args, checked, &sources)?,
-        Err(Stopped { code, causes }) => ProbeReport {
+        Err(Stopped { code, causes, .. }) => ProbeReport {
             exit_code: code,
             findings: causes,
             ..ProbeReport::default()
