@@ -10,6 +10,8 @@ mod it {
     mod docs;
     #[cfg(feature = "train")]
     mod embed;
+    #[cfg(feature = "train")]
+    mod figures;
     mod fuzz_seeds;
     mod guard_protocol;
     mod harness;
@@ -19,6 +21,7 @@ mod it {
     mod properties;
     #[cfg(feature = "train")]
     mod reference;
+    mod screens;
     mod spec;
     #[cfg(feature = "train")]
     mod tiny;

@@ -2,37 +2,19 @@
 //!
 //! Every cell is measured once and kept as a line of `docs/figures/acceptance.jsonl`; what is there is not measured again,
 //! and a cell that is broken off is measured anew. `draw` measures nothing; ONLY is the beginning of the cells' names. In
-//! the end, a Markdown table says what holds. It takes about a quarter of an hour on one core.
+//! the end it makes the tables of `docs/explanation/measured.md` again and prints the longer ones behind them, with the
+//! sentences that the page has figures in. It takes about half an hour on one core.
 
-#[path = "acceptance/bench.rs"]
-mod bench;
-#[path = "acceptance/cells.rs"]
-mod cells;
-#[path = "acceptance/guarding.rs"]
-mod guarding;
-#[path = "acceptance/levers.rs"]
-mod levers;
-#[path = "acceptance/moments.rs"]
-mod moments;
-#[path = "acceptance/pace.rs"]
-mod pace;
-#[path = "acceptance/poison.rs"]
-mod poison;
-#[path = "acceptance/rules.rs"]
-mod rules;
-#[path = "acceptance/runs.rs"]
-mod runs;
-#[path = "acceptance/sums.rs"]
-mod sums;
+#[path = "acceptance/mod.rs"]
+mod acceptance;
 
-use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _, stderr, stdout};
 use std::time::Instant;
 use std::{env, io};
 
-use bench::Outcome;
-use serde_json::Value;
+use acceptance::bench::Outcome;
+use acceptance::{cells, page, rules};
 
 const KEPT: &str = "docs/figures/acceptance.jsonl";
 
@@ -59,19 +41,21 @@ fn main() -> Outcome<()> {
         writeln!(stderr(), "{} of {}: {name}, {seconds:.1} s", index + 1, cells.len())?;
         kept.insert(name, found);
     }
-    stdout().write_all(rules::page(&kept).as_bytes())?;
+    fs::write(page::PATH, page::page(&fs::read_to_string(page::PATH)?, &kept)?)?;
+    let said = page::phrases(&kept).ok_or("the page says what is not measured yet")?;
+    writeln!(
+        stdout(),
+        "{}\nThe page says:\n\n{}",
+        rules::tables(&kept),
+        said.join("\n")
+    )?;
     Ok(())
 }
 
-/// The cells so far by name. A line that broke off counts as none.
-fn kept() -> io::Result<BTreeMap<String, Value>> {
-    let text = match fs::read_to_string(KEPT) {
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        text => text?,
-    };
-    let cell = |line: &str| {
-        let found: Value = serde_json::from_str(line).ok()?;
-        Some((found.get("cell")?.as_str()?.to_owned(), found))
-    };
-    Ok(text.lines().filter_map(cell).collect())
+/// The cells so far.
+fn kept() -> io::Result<rules::Cells> {
+    match fs::read_to_string(KEPT) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(rules::Cells::new()),
+        text => Ok(rules::read(&text?)),
+    }
 }

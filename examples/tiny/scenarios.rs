@@ -4,26 +4,17 @@
 //! and draws the table and the picture from it. `run NAME SEED` runs one scenario with another seed and prints its lines;
 //! `draw` only draws.
 
-#[path = "scenarios/draw.rs"]
-mod draw;
-#[path = "scenarios/play.rs"]
-mod play;
-#[path = "scenarios/record.rs"]
-mod record;
-#[path = "scenarios/scenario.rs"]
-mod scenario;
+#[path = "scenarios/mod.rs"]
+mod scenarios;
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::{env, error, fs, io};
+use std::{env, fs, io};
 
-use record::Record;
-use scenario::SCENARIOS;
+use scenarios::record::{self, Record};
+use scenarios::scenario::SCENARIOS;
+use scenarios::{Outcome, POLICY, SEED, draw, play};
 
-type Outcome<T> = Result<T, Box<dyn error::Error>>;
-
-/// The seed of the table.
-const SEED: u64 = 42;
 /// The seeds on which the sound run must not be stopped.
 const SOUND_SEEDS: std::ops::RangeInclusive<u64> = 1..=20;
 
@@ -94,6 +85,9 @@ fn draw_all() -> Outcome<()> {
     let records = records()?;
     let page = "docs/explanation/scenarios.md";
     fs::write(page, draw::page(&fs::read_to_string(page)?, &records, SEED)?)?;
-    fs::write("docs/figures/scenarios.svg", draw::picture(&records, SEED)?)?;
+    fs::write(
+        "docs/figures/scenarios.svg",
+        draw::picture(&records, SEED, &draw::bounds(&fs::read_to_string(POLICY)?)?)?,
+    )?;
     Ok(())
 }

@@ -61,7 +61,7 @@ pub(super) enum Command {
     /// Check a run file, then train it inside the policy's budgets
     #[cfg(feature = "train")]
     Train(TrainArgs),
-    /// Ask which faults the limits of a policy would notice on their probes
+    /// Prepare the probes of a policy, and ask which faults its limits would notice on them
     #[cfg(feature = "train")]
     Probe(ProbeArgs),
     /// Check a run file, then guard a training loop over standard input and output
@@ -164,8 +164,23 @@ pub(super) struct ProbeArgs {
 #[cfg(feature = "train")]
 #[derive(Debug, Subcommand)]
 pub(super) enum ProbeCommand {
+    /// Draw once what the base answers to the prompts on which drift is read, and keep it beside the probe
+    Build(ProbeBuildArgs),
     /// Plant faults in what the base answers, and say which limits notice them; nothing is trained
     Check(ProbeCheckArgs),
+}
+
+#[cfg(feature = "train")]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 the answers are kept, or there are none to keep, 1 a limit is over, 2 something open or wrong, 3 ftrisk failed."
+)]
+pub(super) struct ProbeBuildArgs {
+    /// A .riskpolicy file
+    pub(super) policy: String,
+    /// The run file, as LLaMA-Factory reads it; `-` is standard input
+    #[arg(value_name = "RUN")]
+    pub(super) run: PathBuf,
 }
 
 #[cfg(feature = "train")]
@@ -182,6 +197,9 @@ pub(super) struct ProbeCheckArgs {
     /// Treat advice as limits
     #[arg(long)]
     pub(super) strict: bool,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
 }
 
 #[derive(Debug, Args)]

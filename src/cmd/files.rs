@@ -261,7 +261,7 @@ pub(super) fn probe(path: &str, policy_file: &str) -> Read<Option<Cow<'static, [
 }
 
 /// Whether a file lies in the policy's root: the nearest folder above it with `.git`, else the policy's own folder.
-fn is_inside(file: &Path, folder: &Path) -> bool {
+pub(super) fn is_inside(file: &Path, folder: &Path) -> bool {
     let here = if folder.as_os_str().is_empty() {
         Path::new(".")
     } else {

@@ -13,10 +13,9 @@ use super::{BAD_INPUT, Failure, Outcome, terminal};
 use crate::diag::Diagnostic;
 use crate::diag::render::{Style, render};
 use crate::facts::Recipe;
-use crate::guard::Guard;
+use crate::guard::{self, Guard};
 use crate::ir::Policy;
-use crate::ledger::{Entry, Journal, Start, Why};
-use crate::meter::tone::Lexicon;
+use crate::ledger::{Entry, Journal, Schedule, Start, Why};
 use crate::report::train::{self as report, MovedWords, Repeated};
 use crate::source::{SourceId, Sources, sha256};
 use crate::train::error::{Error, Result};
@@ -44,7 +43,7 @@ pub(super) struct Governed<'g> {
     pub(super) recipe: &'g Recipe,
     pub(super) setup: &'g Setup,
     pub(super) probes: &'g BTreeMap<usize, Probe>,
-    pub(super) lexicon: &'g Lexicon,
+    pub(super) meters: &'g Meters<'g>,
     pub(super) out: &'g Path,
     pub(super) signals: &'g Signals,
 }
@@ -57,10 +56,8 @@ pub(super) fn run(governed: Governed<'_>, guard: &mut Guard, directory: RunDirec
     directory.write("run.yaml", run_text.as_bytes())?;
 
     let setup = governed.setup;
-    let decode = |tokens: &[u32]| setup.decode(tokens);
-    let meters =
-        Meters::new(&setup.engine, governed.probes, &decode, governed.lexicon, guard.needs()).map_err(failed)?;
-    guard.spread_over(setup.engine.updates());
+    let meters = governed.meters;
+    guard.spread_over(guard::Clock::Dose(setup.engine.course));
     let mut live = Live {
         governed: &governed,
         directory,
@@ -77,7 +74,7 @@ pub(super) fn run(governed: Governed<'_>, guard: &mut Guard, directory: RunDirec
         .map_err(|error| live.failure.take().unwrap_or_else(|| failed(error)))?;
     let ended = run::run(
         &setup.engine,
-        &meters,
+        meters,
         governed.policy,
         guard,
         setup.start.clone(),
@@ -131,6 +128,7 @@ pub(super) fn run(governed: Governed<'_>, guard: &mut Guard, directory: RunDirec
         proposed: outcome.proposed,
         saved_from: saves.then_some(outcome.kept.proposals),
         halvings: guard.halvings(),
+        clock: report::clock(guard),
         budgets,
         journal_head: live.journal.head().to_owned(),
     };
@@ -150,8 +148,9 @@ pub(super) fn run(governed: Governed<'_>, guard: &mut Guard, directory: RunDirec
     }
     text.push_str(&report::budget_table(&summary.budgets));
     text.push_str(&report::walked(summary.walked));
+    text.push_str(&report::outlook(&summary.budgets, guard));
     text.push('\n');
-    text.push_str(&governed.said(&meters, &outcome).map_err(failed)?);
+    text.push_str(&governed.said(meters, &outcome).map_err(failed)?);
     text.push_str(&report::end(
         &summary,
         &governed.out.join(rundir::ADAPTER).display().to_string(),
@@ -181,6 +180,7 @@ impl Governed<'_> {
             cpu: machine::features(),
             later: self.later.to_vec(),
             updates: self.setup.engine.updates(),
+            schedule: Some(Schedule::of(&self.setup.engine.course)),
             strict: self.strict,
         }
     }
@@ -219,23 +219,23 @@ impl Governed<'_> {
     }
 
     fn words(&self, told: &Told) -> MovedWords {
-        let (Some(moved), Some(probe)) = (&told.moved, told.breach.probe.and_then(|probe| self.probes.get(&probe)))
-        else {
-            return MovedWords::default();
+        let mut words = MovedWords {
+            phrasing: told.phrasing.clone(),
+            ..MovedWords::default()
+        };
+        let probe = told.breach.probe.and_then(|probe| self.probes.get(&probe));
+        let (Some(moved), Some(probe)) = (&told.moved, probe) else {
+            return words;
         };
         let token = |(token, mass): &(u32, f64)| (self.setup.decode(&[*token]).unwrap_or_default(), *mass);
-        MovedWords {
-            rows: moved
-                .prompts
-                .iter()
-                .filter_map(|(row, drift)| {
-                    let row = probe.rows.get(*row)?;
-                    Some((format!("{} {:?}", row.id, quoted(&row.text)), *drift))
-                })
-                .collect(),
-            gained: moved.gained.iter().map(token).collect(),
-            lost: moved.lost.iter().map(token).collect(),
-        }
+        let rows = moved.prompts.iter().filter_map(|(row, drift)| {
+            let row = probe.rows.get(*row)?;
+            Some((format!("{} {:?}", row.id, quoted(&row.text)), *drift))
+        });
+        words.rows = rows.collect();
+        words.gained = moved.gained.iter().map(token).collect();
+        words.lost = moved.lost.iter().map(token).collect();
+        words
     }
 }
 

@@ -8,15 +8,16 @@ use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::path::Path;
 
 use super::args::{Color, GuardArgs};
-use super::check::{compiled, is_swapped, judged};
+use super::check::is_swapped;
+use super::gate::{Passed, armed, gate};
 use super::{BAD_INPUT, Failure, Outcome, files, terminal};
 use crate::adapt;
 use crate::diag::Diagnostic;
 use crate::diag::render::render;
 use crate::facts::{Derived, Facts, Input, derive};
 use crate::guard::Guard;
-use crate::ir::{Policy, Verdict};
-use crate::ledger::{FORMAT, Start};
+use crate::ir::Policy;
+use crate::ledger::{FORMAT, Schedule, Start};
 use crate::protocol::{Reply, Session};
 use crate::quantity::Quantity;
 use crate::report::{self, train};
@@ -26,9 +27,6 @@ use crate::source::{Sources, sha256};
 const MOST_LINE: u64 = 16 * 1024 * 1024;
 
 pub(super) fn run(args: &GuardArgs, color: Color) -> Outcome {
-    if is_swapped("guard", &args.policy) {
-        return Ok(BAD_INPUT);
-    }
     if args.run == Path::new("-") {
         terminal::complain("the loop speaks on standard input, so the run file cannot: name it");
         return Ok(BAD_INPUT);
@@ -42,31 +40,23 @@ pub(super) fn run(args: &GuardArgs, color: Color) -> Outcome {
         Ok(BAD_INPUT)
     };
 
-    let mut report = compiled(&args.policy, args.strict, &mut sources);
-    let Some(policy) = report.judging().cloned() else {
-        terminal::note(report::check_text(&report, &sources, style, false).trim_end());
-        return Ok(report.exit_code());
-    };
-    let run = match files::run(&args.run, &mut sources) {
-        Ok(run) => run,
-        Err(finding) => return refuse(&[*finding], &sources),
-    };
     let launch = args.launch.launch();
-    let judged = judged(&policy, &args.run, run, launch, args.strict, &sources);
-    let later: Vec<usize> = judged
-        .judgement
-        .iter()
-        .flat_map(|judgement| &judgement.lines)
-        .filter(|judged| matches!(judged.verdict, Verdict::Later { .. }))
-        .map(|judged| judged.line)
-        .collect();
-    report.runs = vec![judged];
-    terminal::note(report::check_text(&report, &sources, style, false).trim_end());
-    let code = report.exit_code();
-    if code != 0 {
-        return Ok(code);
+    if is_swapped("guard", &args.policy) {
+        return Ok(BAD_INPUT);
     }
-    let guard = match armed(&policy, &later, args) {
+    let named = (args.policy.as_str(), args.run.as_path());
+    let (report, outcome) = gate(named, args.strict, &mut sources, |_, _| (launch, ()));
+    terminal::note(report::check_text(&report, &sources, style, false).trim_end());
+    let Passed { policy, run, later, .. } = match outcome {
+        Ok(passed) => passed,
+        Err(stopped) => {
+            for finding in &stopped.causes {
+                terminal::note(render(finding, &sources, style).trim_end());
+            }
+            return Ok(stopped.code);
+        }
+    };
+    let guard = match pinned(&policy, &later, args) {
         Ok(guard) => guard,
         Err(findings) => return refuse(&findings, &sources),
     };
@@ -83,6 +73,7 @@ pub(super) fn run(args: &GuardArgs, color: Color) -> Outcome {
 
     let facts = adapt::read(run, &sources, launch).facts;
     let planned = facts.as_ref().and_then(planned);
+    let course = facts.as_ref().and_then(Facts::course);
     let seed = facts.and_then(|facts| facts.values(Input::Seed));
     let start = Start {
         format: FORMAT,
@@ -102,12 +93,15 @@ pub(super) fn run(args: &GuardArgs, color: Color) -> Outcome {
         cpu: Vec::new(),
         later,
         updates: planned.unwrap_or(0),
+        schedule: course.as_ref().map(Schedule::of),
         strict: args.strict,
     };
     let mut session = Session::new(&policy, &sources, guard, start);
     let code = converse(&mut session, journal.as_mut())?;
     if code != BAD_INPUT {
-        terminal::note(train::budget_table(&train::budgets(session.guard(), &policy)).trim_end());
+        let budgets = train::budgets(session.guard(), &policy);
+        let outlook = train::outlook(&budgets, session.guard());
+        terminal::note(format!("{}{outlook}", train::budget_table(&budgets)).trim_end());
     }
     Ok(code)
 }
@@ -145,11 +139,8 @@ fn converse(session: &mut Session<'_>, mut journal: Option<&mut Kept>) -> Outcom
 }
 
 /// The guard for what the check left for later, with the probes that it reads there, pinned and unchanged.
-fn armed(policy: &Policy, later: &[usize], args: &GuardArgs) -> Result<Guard, Vec<Diagnostic>> {
-    let guard = Guard::arm(policy, later, args.strict).map_err(|lines| -> Vec<Diagnostic> {
-        let findings = lines.iter().filter_map(|line| train::not_measured(policy, *line));
-        findings.collect()
-    })?;
+fn pinned(policy: &Policy, later: &[usize], args: &GuardArgs) -> Result<Guard, Vec<Diagnostic>> {
+    let guard = armed(policy, later, args.strict)?;
     for probe in guard.needs().iter().filter_map(|need| policy.probes.get(need.probe?)) {
         files::measured_on(probe, &args.policy, ["guarding", "the loop"]).map_err(|finding| vec![*finding])?;
     }

@@ -7,9 +7,12 @@ mod environment;
 mod explain;
 mod facts;
 mod files;
+mod gate;
 #[cfg(feature = "train")]
 mod governed;
 mod guard;
+#[cfg(feature = "train")]
+mod kept;
 mod pin;
 mod policy;
 #[cfg(feature = "train")]

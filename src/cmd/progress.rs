@@ -12,6 +12,8 @@ use crate::quantity::Finite;
 const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Cells of a gauge.
 const CELLS: usize = 10;
+/// What a bar is drawn with, from full to empty.
+const BLOCKS: &str = "█▉▊▋▌▍▎▏ ";
 
 /// Shows how far a run is.
 pub(super) struct Progress {
@@ -29,7 +31,7 @@ impl Progress {
             let bar = ProgressBar::with_draw_target(Some(updates), ProgressDrawTarget::stderr());
             let style = ProgressStyle::with_template("{bar:24} {pos}/{len} updates  {elapsed} (left {eta})  {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
-            bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
+            bar.set_style(style.progress_chars(BLOCKS));
             bar.enable_steady_tick(Duration::from_millis(500));
             bar
         });
@@ -63,7 +65,7 @@ impl Progress {
                 let gauges: Vec<String> = guard
                     .limits()
                     .iter()
-                    .filter_map(|limit| Some(gauge(limit)? + &self.forecast(limit)))
+                    .filter_map(|limit| Some(gauge(limit)? + &self.forecast(limit, guard)))
                     .collect();
                 bar.set_message(format!("{head}\n{}", gauges.join("\n")));
             }
@@ -73,7 +75,7 @@ impl Progress {
                     let gauges: Vec<String> = guard
                         .limits()
                         .iter()
-                        .filter_map(|limit| Some(plain(limit)? + &self.forecast(limit)))
+                        .filter_map(|limit| Some(plain(limit)? + &self.forecast(limit, guard)))
                         .collect();
                     self.say(&format!(
                         "update {update}/{}  {head}  {}",
@@ -86,8 +88,8 @@ impl Progress {
     }
 
     /// Where a budget would end before the run does.
-    fn forecast(&self, limit: &Armed) -> String {
-        match limit.forecast().filter(|update| *update < self.updates) {
+    fn forecast(&self, limit: &Armed, guard: &Guard) -> String {
+        match limit.forecast(guard.clock()).filter(|update| *update < self.updates) {
             Some(update) => format!(
                 " (at this pace the budget ends near update {update} of {})",
                 self.updates
@@ -109,6 +111,40 @@ impl Progress {
     /// The run has ended: the bar goes.
     pub(super) fn close(&self) {
         if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Shows how much of something that can be counted is done.
+pub(super) struct Counted(Option<ProgressBar>);
+
+impl Counted {
+    /// Nothing yet of so many `things`, on standard error; without a terminal only that it begins.
+    pub(super) fn new(count: u64, things: &str) -> Counted {
+        if !std::io::stderr().is_terminal() {
+            let _ = writeln!(std::io::stderr(), "{count} {things}");
+            return Counted(None);
+        }
+        let bar = ProgressBar::with_draw_target(Some(count), ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}  {elapsed} (left {eta})")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.progress_chars(BLOCKS));
+        bar.set_message(things.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(500));
+        Counted(Some(bar))
+    }
+
+    /// So many are done.
+    pub(super) fn at(&self, done: u64) {
+        if let Some(bar) = &self.0 {
+            bar.set_position(done);
+        }
+    }
+
+    /// All are done: the bar goes.
+    pub(super) fn close(&self) {
+        if let Some(bar) = &self.0 {
             bar.finish_and_clear();
         }
     }

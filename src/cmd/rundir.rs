@@ -85,11 +85,7 @@ impl RunDirectory {
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         let target = self.path.join(name);
         let beside = self.path.join(format!("{name}.tmp"));
-        let written = whole(&beside, bytes).and_then(|()| fs::rename(&beside, &target));
-        written.map_err(|error| {
-            let _ = fs::remove_file(&beside);
-            cannot_write(&target, &error)
-        })
+        put(&beside, &target, bytes)
     }
 
     /// Writes a folder of files that appears whole, or not at all.
@@ -114,6 +110,15 @@ impl RunDirectory {
 /// and readers drop what has no end.
 fn append(file: &mut File, line: &str) -> io::Result<()> {
     file.write_all(format!("{line}\n").as_bytes())
+}
+
+/// Writes a file whole, or not at all: `beside` its place, then there by a rename.
+pub(super) fn put(beside: &Path, target: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let written = whole(beside, bytes).and_then(|()| fs::rename(beside, target));
+    written.map_err(|error| {
+        let _ = fs::remove_file(beside);
+        cannot_write(target, &error)
+    })
 }
 
 fn whole(path: &Path, bytes: &[u8]) -> io::Result<()> {

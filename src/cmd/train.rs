@@ -4,24 +4,26 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::args::{Color, TrainArgs};
-use super::check::{compiled, is_swapped, judged};
+use super::check::is_swapped;
+use super::gate::{Passed, Stopped, armed, gate};
 use super::governed::{self, Governed};
 use super::rundir::{Claim, RunDirectory};
 use super::signals::Signals;
-use super::{BAD_INPUT, Failure, Outcome, files, terminal};
+use super::{BAD_INPUT, Failure, Outcome, files, kept, terminal};
 use crate::adapt::{self, Launch};
 use crate::builtin;
 use crate::diag::render::render;
 use crate::diag::{Code, Diagnostic, has_errors};
 use crate::facts::Recipe;
 use crate::guard::{Armed, Guard};
-use crate::ir::{self, Policy, Verdict};
+use crate::ir::{self, Policy};
 use crate::meter::tone::Lexicon;
 use crate::quantity::{ProbeKind, Quantity};
-use crate::report::{self, train::not_measured};
+use crate::report::{self, CheckReport};
 use crate::source::{Place, SourceId, Sources};
 use crate::train::data::files::{self as data, Data};
 use crate::train::error::Error;
+use crate::train::measure::Meters;
 use crate::train::probe::Probe;
 use crate::train::setup::Setup;
 
@@ -41,67 +43,78 @@ pub(super) struct Checked {
 /// The check, and what it prints. `Err` has the code that the command ends with.
 pub(super) fn checked(
     command: &str,
-    (policy_file, run_file): (&str, &Path),
+    files: (&str, &Path),
     strict: bool,
     sources: &mut Sources,
     color: Color,
 ) -> Result<Result<Checked, u8>, Failure> {
-    if is_swapped(command, policy_file) {
+    if is_swapped(command, files.0) {
         return Ok(Err(BAD_INPUT));
     }
-    let style = terminal::style(color);
-    let mut report = compiled(policy_file, strict, sources);
-    let Some(policy) = report.judging().cloned() else {
-        terminal::print(&report::check_text(&report, sources, style, false))?;
-        return Ok(Err(report.exit_code()));
-    };
-    let run = match files::run(run_file, sources) {
-        Ok(run) => run,
-        Err(finding) => return refuse(&[*finding], sources, color).map(Err),
-    };
+    let (report, outcome) = examined(files, strict, sources);
+    terminal::print(&report::check_text(&report, sources, terminal::style(color), false))?;
+    match outcome {
+        Ok(checked) => Ok(Ok(checked)),
+        Err(Stopped { code, causes, .. }) => {
+            refuse(&causes, sources, color)?;
+            Ok(Err(code))
+        }
+    }
+}
 
+/// What the recipe and its data come to.
+type Found = (adapt::Trained, Option<Result<Data, Error>>);
+
+/// The check, without a word.
+pub(super) fn examined(
+    files: (&str, &Path),
+    strict: bool,
+    sources: &mut Sources,
+) -> (CheckReport, Result<Checked, Stopped<Found>>) {
     // First the check: nothing is loaded for a run that is over. How many rows a pass walks is known here without a
     // flag; what else is wrong with the data is said after the verdicts.
-    let read = adapt::recipe(run, sources);
-    let data = read.recipe.as_ref().map(data::read);
-    let rows = match &data {
-        Some(Ok(data)) => Some(data.examples.len() as u64),
-        _ => None,
+    let launch = |run: SourceId, sources: &Sources| {
+        let read = adapt::recipe(run, sources);
+        let data = read.recipe.as_ref().map(data::read);
+        let rows = match &data {
+            Some(Ok(data)) => Some(data.examples.len() as u64),
+            _ => None,
+        };
+        let launch = Launch {
+            world_size: Some(1),
+            dataset_rows: rows,
+            ..Launch::default()
+        };
+        (launch, (read, data))
     };
-    let launch = Launch {
-        world_size: Some(1),
-        dataset_rows: rows,
-        stage: None,
+    let (report, outcome) = gate(files, strict, sources, launch);
+    let outcome = match outcome {
+        Ok(Passed {
+            policy,
+            run,
+            later,
+            found: (read, data),
+        }) => Ok(Checked {
+            policy,
+            run,
+            read,
+            data,
+            later,
+        }),
+        Err(mut stopped) => {
+            if let (BAD_INPUT, Some((read, data))) = (stopped.code, &stopped.found) {
+                // What is open may be so because the data could not be counted or the file is none that is trained, and
+                // no flag of this command would help there.
+                let is_told = |finding: &&Diagnostic| finding.code == Code::NotTrained;
+                stopped.causes.extend(read.diagnostics.iter().filter(is_told).cloned());
+                stopped
+                    .causes
+                    .extend(data.as_ref().and_then(|data| data.as_ref().err()).map(train_input));
+            }
+            Err(stopped)
+        }
     };
-    let judged = judged(&policy, run_file, run, launch, strict, sources);
-    let later: Vec<usize> = judged
-        .judgement
-        .iter()
-        .flat_map(|judgement| &judgement.lines)
-        .filter(|judged| matches!(judged.verdict, Verdict::Later { .. }))
-        .map(|judged| judged.line)
-        .collect();
-    report.runs = vec![judged];
-    terminal::print(&report::check_text(&report, sources, style, false))?;
-    let code = report.exit_code();
-    if code == BAD_INPUT {
-        // What is open may be so because the data could not be counted or the file is none that is trained, and no flag
-        // of this command would help there.
-        let is_told = |finding: &&Diagnostic| finding.code == Code::NotTrained;
-        let mut causes: Vec<Diagnostic> = read.diagnostics.iter().filter(is_told).cloned().collect();
-        causes.extend(data.as_ref().and_then(|data| data.as_ref().err()).map(train_input));
-        return refuse(&causes, sources, color).map(Err);
-    }
-    if code != 0 {
-        return Ok(Err(code));
-    }
-    Ok(Ok(Checked {
-        policy,
-        run,
-        read,
-        data,
-        later,
-    }))
+    (report, outcome)
 }
 
 pub(super) fn run(args: &TrainArgs, color: Color) -> Outcome {
@@ -142,6 +155,12 @@ pub(super) fn run(args: &TrainArgs, color: Color) -> Outcome {
         terminal::note(&line);
     }
     let signals = Signals::watch()?;
+    let decode = |tokens: &[u32]| setup.decode(tokens);
+    let meters = Meters::new(&setup.engine, &probes, &decode, &lexicon, guard.needs())
+        .map_err(|error| Failure(error.message))?;
+    if let Some(finding) = kept::misdrawn(&meters, &policy, &args.policy, &setup) {
+        return refuse(&[finding], &sources, color);
+    }
     let directory = match RunDirectory::claim(&out) {
         Ok(directory) => directory,
         Err(Claim::Taken) => return refuse(&[taken(&out, None)], &sources, color),
@@ -158,7 +177,7 @@ pub(super) fn run(args: &TrainArgs, color: Color) -> Outcome {
             recipe: &recipe,
             setup: &setup,
             probes: &probes,
-            lexicon: &lexicon,
+            meters: &meters,
             out: &out,
             signals: &signals,
         },
@@ -184,12 +203,6 @@ pub(super) fn refuse(findings: &[Diagnostic], sources: &Sources, color: Color) -
     let drawn: Vec<String> = findings.iter().map(|finding| render(finding, sources, style)).collect();
     terminal::print(&drawn.join("\n"))?;
     Ok(BAD_INPUT)
-}
-
-/// The guard for what the check left for later.
-pub(super) fn armed(policy: &Policy, later: &[usize], strict: bool) -> Refused<Guard> {
-    Guard::arm(policy, later, strict)
-        .map_err(|lines| lines.iter().filter_map(|line| not_measured(policy, *line)).collect())
 }
 
 /// The run directory: the flag's, else the run file's.
@@ -236,7 +249,9 @@ pub(super) fn probes(
     let mut probes = BTreeMap::new();
     for index in guard.limits().iter().filter_map(|limit| limit.probe) {
         if let Some(declared) = policy.probes.get(index).filter(|_| !probes.contains_key(&index)) {
-            probes.insert(index, probe(declared, policy_file, setup)?);
+            let mut probe = probe(declared, policy_file, setup)?;
+            kept::load(declared, policy_file, setup, &mut probe).map_err(|finding| vec![*finding])?;
+            probes.insert(index, probe);
         }
     }
     Ok(probes)

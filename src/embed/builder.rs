@@ -7,10 +7,10 @@ use super::meters::Meters;
 use super::weights::Weights;
 use crate::adapt::{self, Launch};
 use crate::diag::{Diagnostic, Severity, has_errors};
-use crate::guard::Guard;
-use crate::ir::{Policy, Verdict};
+use crate::guard::{Clock, Guard};
+use crate::ir::{Judgement, Policy};
 use crate::meter::Estimate;
-use crate::quantity::Quantity;
+use crate::quantity::{Course, Quantity};
 use crate::report::{RunReport, train::not_measured};
 use crate::source::Sources;
 use crate::train::optim::AdamW;
@@ -24,6 +24,8 @@ pub struct Builder<'m> {
     later: Vec<usize>,
     strict: bool,
     settings: Settings,
+    /// The schedule, where the loop says which.
+    course: Option<Course>,
     meters: Meters<'m>,
     /// The first closure that was given for something the policy does not have.
     wrong: Option<Error>,
@@ -79,16 +81,14 @@ impl<'m> Builder<'m> {
             findings.extend(lines().filter_map(|judged| judged.diagnostic.clone()));
             return Err(told(headline, &findings, &sources));
         }
-        let later = lines()
-            .filter(|judged| matches!(judged.verdict, Verdict::Later { .. }))
-            .map(|judged| judged.line)
-            .collect();
+        let later = report.judgement.iter().flat_map(Judgement::later).collect();
         Ok(Builder {
             policy,
             sources,
             later,
             strict,
             settings: Settings::default(),
+            course: None,
             meters: Meters::default(),
             wrong: None,
         })
@@ -115,10 +115,21 @@ impl<'m> Builder<'m> {
         self
     }
 
-    /// Updates of the whole run: the last is evaluated. Without it the run has no end of its own.
+    /// Updates of the whole run: the last is evaluated. Without it the run has no end of its own. Takes the place of a
+    /// [`course`](Builder::course).
     #[must_use]
     pub fn updates(mut self, updates: u64) -> Self {
         self.settings.updates = updates;
+        self.course = None;
+        self
+    }
+
+    /// The schedule that the loop will follow with [`Governed::set_rate`], which says how many updates there are as well.
+    /// Limits that are `paced` are spread by its dose, and over the updates without it.
+    #[must_use]
+    pub fn course(mut self, course: Course) -> Self {
+        self.settings.updates = course.updates();
+        self.course = Some(course);
         self
     }
 
@@ -172,7 +183,12 @@ impl<'m> Builder<'m> {
                 .collect();
             told("a limit has no meter", &findings, &self.sources)
         })?;
-        guard.spread_over(self.settings.updates);
+        guard.spread_over(match (self.course, self.settings.updates) {
+            (Some(course), _) => Clock::Dose(course),
+            // Without an end there is nothing to be spread over.
+            (None, u64::MAX) => Clock::Updates(0),
+            (None, updates) => Clock::Updates(updates),
+        });
         let unread: Vec<String> = guard
             .needs()
             .iter()

@@ -9,11 +9,11 @@ mod schedule;
 
 pub use derive::{Derived, Part, derive, updates_of};
 pub use recipe::{Recipe, Scheduler, Template, Told};
-pub use schedule::{Course, warmup_updates};
+pub use schedule::warmup_updates;
 
 use std::collections::BTreeMap;
 
-use crate::quantity::{Category, Domain, Finite, Interval};
+use crate::quantity::{Category, Course, Domain, Finite, Interval, Quantity};
 use crate::source::{Place, SourceId};
 
 macro_rules! inputs {
@@ -219,6 +219,14 @@ impl Facts {
     /// The values of an input; `None` when the run has no such thing.
     pub fn values(&self, input: Input) -> Option<Interval> {
         self.number(input).and_then(|fact| fact.values)
+    }
+
+    /// The course of the learning rate, where the schedule is one that ftrisk computes and each number of it is known.
+    pub fn course(&self) -> Option<Course> {
+        match derive(Quantity::Updates, self) {
+            Derived::Values { values, .. } if values.lo() >= 1.0 => schedule::Schedule::of(self).ok()?.course(values),
+            _ => None,
+        }
     }
 
     /// How people know an input in this run: the key of the run file, else its plain name.

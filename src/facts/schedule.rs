@@ -1,18 +1,10 @@
-//! Learning-rate schedules, as transformers runs them.
+//! Learning-rate schedules, as sets of what is known of them.
 //!
-//! Update t of N uses the multiplier of step t: 0 in the first update of a warmup, and never quite the floor in the last.
+//! One schedule, and its sums, is a [`Course`].
 
 use super::recipe::{Recipe, Scheduler};
 use super::{Facts, Input, Words};
-use crate::quantity::{Category, Finite, Interval};
-
-/// The part of a schedule after the warmup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    Constant,
-    Linear,
-    Cosine,
-}
+use crate::quantity::{Category, Course, Finite, Interval, Shape};
 
 /// How long the warmup is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,78 +64,51 @@ impl Schedule {
 
     /// The rate of the last of `updates`.
     pub(super) fn last(&self, peak: Interval, updates: Interval) -> Option<Interval> {
-        self.each(peak, updates, |updates, warmup| {
-            self.multiplier(updates - 1.0, updates, warmup)
-        })
-        // Between the corners it is somewhere from nothing to the peak; the solver narrows it where that matters.
-        .or_else(|| Interval::new(0.0, Finite::decimal(peak.hi())))
+        self.each(peak, updates, |course| course.last())
+            // Between the corners it is somewhere from nothing to the peak; the solver narrows it where that matters.
+            .or_else(|| Interval::new(0.0, Finite::decimal(peak.hi())))
     }
 
     /// The sum of the rate over all `updates`.
     pub(super) fn area(&self, peak: Interval, updates: Interval) -> Option<Interval> {
-        self.each(peak, updates, |updates, warmup| self.sum(updates, warmup))
-            .or_else(|| {
-                // A warmup and a decay each average a half, a plateau one; the rounding of the warmup is worth one update.
-                // A run may end inside a warmup of fixed length, with next to nothing.
-                let least = match (self.shape, self.warmup) {
-                    (_, Warmup::Steps(_)) => 0.0,
-                    (Shape::Constant, Warmup::None) => updates.lo(),
-                    _ => (updates.lo() / 2.0 - 1.0).max(0.0),
-                };
-                let most = match self.shape {
-                    Shape::Constant => updates.hi(),
-                    _ => updates.hi() / 2.0 + 1.0,
-                };
-                Interval::new(Finite::decimal(peak.lo() * least), Finite::decimal(peak.hi() * most))
-            })
+        self.each(peak, updates, |course| course.dose()).or_else(|| {
+            // A warmup and a decay each average a half, a plateau one; the rounding of the warmup is worth one update.
+            // A run may end inside a warmup of fixed length, with next to nothing.
+            let least = match (self.shape, self.warmup) {
+                (_, Warmup::Steps(_)) => 0.0,
+                (Shape::Constant, Warmup::None) => updates.lo(),
+                _ => (updates.lo() / 2.0 - 1.0).max(0.0),
+            };
+            let most = match self.shape {
+                Shape::Constant => updates.hi(),
+                _ => updates.hi() / 2.0 + 1.0,
+            };
+            Interval::new(Finite::decimal(peak.lo() * least), Finite::decimal(peak.hi() * most))
+        })
     }
 
-    /// `f` at one count of updates and one length of warmup, times the peak; `None` where either is a range.
-    fn each(&self, peak: Interval, updates: Interval, f: impl Fn(f64, f64) -> f64) -> Option<Interval> {
+    /// The one course that it can be; `None` where the count of updates or the length of the warmup is a range.
+    pub(super) fn course(&self, updates: Interval) -> Option<Course> {
         let warmup = match self.warmup {
             Warmup::None => 0.0,
             Warmup::Steps(steps) if steps.is_point() => steps.lo(),
             Warmup::Share(share) if share.is_point() => warmup_updates(share.lo(), updates.lo()),
             _ => return None,
         };
-        if !updates.is_point() {
-            return None;
-        }
+        updates
+            .is_point()
+            .then(|| Course::over(self.shape, updates.lo(), warmup))
+    }
+
+    /// `f` of the one course, times the peak; `None` where there are several.
+    fn each(&self, peak: Interval, updates: Interval, f: impl Fn(&Course) -> f64) -> Option<Interval> {
+        let course = self.course(updates)?;
         if updates.lo() < 1.0 {
             // No update, no rate.
             return Interval::new(0.0, 0.0);
         }
-        let factor = f(updates.lo(), warmup);
+        let factor = f(&course);
         peak.map_rising(|peak| Finite::decimal(peak * factor))
-    }
-
-    fn multiplier(&self, step: f64, updates: f64, warmup: f64) -> f64 {
-        if step < warmup {
-            return step / warmup.max(1.0);
-        }
-        let progress = (step - warmup) / (updates - warmup).max(1.0);
-        match self.shape {
-            Shape::Constant => 1.0,
-            Shape::Linear => (1.0 - progress).max(0.0),
-            Shape::Cosine => (0.5 * (1.0 + (std::f64::consts::PI * progress).cos())).max(0.0),
-        }
-    }
-
-    /// The sum of the multipliers in closed form, so that a million updates cost what one does.
-    fn sum(&self, updates: f64, warmup: f64) -> f64 {
-        if warmup >= updates {
-            // The run ends inside the warmup: 0 + 1 + ... + (N - 1) over the warmup.
-            return updates * (updates - 1.0) / 2.0 / warmup.max(1.0);
-        }
-        // 0 + 1 + ... + (w - 1) over w.
-        let rising = (warmup - 1.0).max(0.0) / 2.0;
-        let rest = updates - warmup;
-        rising
-            + match self.shape {
-                Shape::Constant => rest,
-                // 1 - k/n for k = 0 .. n-1, and the same for the cosine: its deviations from the line cancel in pairs.
-                Shape::Linear | Shape::Cosine => (rest + 1.0) / 2.0,
-            }
     }
 }
 
@@ -152,74 +117,32 @@ pub fn warmup_updates(share: f64, updates: f64) -> f64 {
     (share * updates).ceil()
 }
 
-/// The learning rate of one run, update by update.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Course {
-    schedule: Schedule,
-    updates: f64,
-    warmup: f64,
-}
-
-impl Course {
-    /// The course of a run of `updates` updates in all.
-    pub fn of(recipe: &Recipe, updates: u64) -> Course {
-        let (shape, warms) = match recipe.scheduler.value {
+impl Recipe {
+    /// The course of the learning rate over a run of `updates` updates in all.
+    pub fn course(&self, updates: u64) -> Course {
+        let (shape, warms) = match self.scheduler.value {
             Scheduler::Linear => (Shape::Linear, true),
             Scheduler::Cosine => (Shape::Cosine, true),
             Scheduler::Constant => (Shape::Constant, false),
             Scheduler::ConstantWithWarmup => (Shape::Constant, true),
         };
         let updates = updates as f64;
-        let warmup = match (warms, recipe.warmup_steps.value) {
+        let warmup = match (warms, self.warmup_steps.value) {
             (false, _) => 0.0,
-            (true, 0) => warmup_updates(recipe.warmup_ratio.value.get(), updates),
+            (true, 0) => warmup_updates(self.warmup_ratio.value.get(), updates),
             (true, steps) => steps as f64,
         };
-        let schedule = Schedule {
-            shape,
-            warmup: Warmup::None,
-        };
-        Course {
-            schedule,
-            updates,
-            warmup,
-        }
-    }
-
-    /// What the peak is multiplied with in update `update`, counted from 0; between 0 and 1.
-    pub fn multiplier(&self, update: u64) -> f64 {
-        self.schedule.multiplier(update as f64, self.updates, self.warmup)
+        Course::over(shape, updates, warmup)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Schedule, Shape, Warmup};
-    use crate::quantity::{Finite, Interval};
+    use super::{Schedule, Warmup};
+    use crate::quantity::{Course, Finite, Interval, Shape};
 
     fn point(value: f64) -> Interval {
         Interval::point(Finite::new(value).unwrap())
-    }
-
-    #[test]
-    fn the_dose_is_the_sum_over_all_updates() {
-        for shape in [Shape::Constant, Shape::Linear, Shape::Cosine] {
-            for updates in [1, 2, 3, 10, 375, 1000] {
-                for warmup in [0, 1, 2, 38, 400] {
-                    let schedule = Schedule {
-                        shape,
-                        warmup: Warmup::Steps(point(f64::from(warmup))),
-                    };
-                    let (n, w) = (f64::from(updates), f64::from(warmup));
-                    let summed: f64 = (0..updates).map(|t| schedule.multiplier(f64::from(t), n, w)).sum();
-                    let closed = schedule.sum(n, w);
-                    assert!(
-                        (summed - closed).abs() < 1e-9 * n.max(1.0),
-                        "{shape:?} {updates} {warmup}: {summed} {closed}"
-                    );
-                }
-            }
-        }
     }
 
     #[test]
@@ -246,19 +169,22 @@ mod tests {
     }
 
     #[test]
-    fn a_course_has_a_rate_for_every_update() {
-        let course = |shape, warmup| super::Course {
-            schedule: Schedule {
-                shape,
-                warmup: Warmup::None,
-            },
-            updates: 10.0,
+    fn a_course_is_known_where_each_of_its_numbers_is() {
+        let schedule = |warmup| Schedule {
+            shape: Shape::Cosine,
             warmup,
         };
-        let linear = course(Shape::Linear, super::warmup_updates(0.15, 10.0));
-        let rates: Vec<f64> = (0..10).map(|update| linear.multiplier(update)).collect();
-        assert_eq!(rates, [0.0, 0.5, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]);
-        assert_eq!(course(Shape::Cosine, 0.0).multiplier(5), 0.5);
-        assert_eq!(course(Shape::Constant, 0.0).multiplier(9), 1.0);
+        let range = Interval::new(5.0, 60.0).unwrap();
+        // The warmup is rounded up.
+        for (warmup, updates) in [
+            (Warmup::Share(point(0.15)), 2),
+            (Warmup::Steps(point(7.0)), 7),
+            (Warmup::None, 0),
+        ] {
+            let course = schedule(warmup).course(point(10.0));
+            assert_eq!(course, Some(Course::new(Shape::Cosine, 10, updates)), "{warmup:?}");
+            assert_eq!(schedule(warmup).course(range), None);
+        }
+        assert_eq!(schedule(Warmup::Steps(range)).course(point(10.0)), None);
     }
 }

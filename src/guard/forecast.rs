@@ -1,5 +1,6 @@
 //! When a budget will be used up, if the run goes on as it does.
 
+use super::clock::Clock;
 use crate::quantity::Finite;
 
 /// So many of the latest readings are fitted: enough to average noise, few enough to follow a rate that was changed.
@@ -9,24 +10,25 @@ const LATEST: usize = 5;
 /// fitted outside of these is noise.
 const EXPONENTS: (f64, f64) = (0.5, 2.5);
 
-/// The update at which KL reaches `bound`, by the law KL ∝ t^γ through the latest readings: least squares in logarithms,
-/// γ held between 0.5 and 2.5. Never before the latest reading.
+/// The update at which KL reaches `bound`, by the law KL ∝ time^γ through the latest readings, in the time of `clock`: least
+/// squares in logarithms, γ held between 0.5 and 2.5. Never before the latest reading.
 ///
 /// `readings` are updates with what was read at them, in the order in which they were taken. A reading at an update that the
 /// run came past again after a rollback is of no state of the run any more, and is left out.
 ///
-/// `None` with fewer than two positive readings, where they fall, and where the fit ends later than any update has a number.
-/// It is a forecast and nothing else: it holds for an unchanged rate, and no decision may depend on it.
-pub fn forecast(readings: &[(u64, Finite)], bound: Finite) -> Option<u64> {
-    let points = latest(readings);
-    let (last, _) = *points.first()?;
+/// `None` with fewer than two positive readings, where they fall, and where the fit ends later than any update has a number,
+/// or than the last dose of a schedule. It is a forecast and nothing else: it holds for an unchanged rate, or one that
+/// follows the schedule of the clock, and no decision may depend on it.
+pub fn forecast(readings: &[(u64, Finite)], bound: Finite, clock: &Clock) -> Option<u64> {
+    let points = latest(readings, clock);
+    let (last, ..) = *points.first()?;
     if points.len() < 2 {
         return None;
     }
     let n = points.len() as f64;
     let logs: Vec<(f64, f64)> = points
         .iter()
-        .map(|(update, reading)| ((*update as f64).ln(), reading.get().ln()))
+        .map(|(_, time, reading)| (time.ln(), reading.get().ln()))
         .collect();
     let (x, y) = (
         logs.iter().map(|(x, _)| x).sum::<f64>() / n,
@@ -35,28 +37,28 @@ pub fn forecast(readings: &[(u64, Finite)], bound: Finite) -> Option<u64> {
     let covered: f64 = logs.iter().map(|(at, of)| (at - x) * (of - y)).sum();
     let width: f64 = logs.iter().map(|(at, _)| (at - x) * (at - x)).sum();
     let slope = covered / width;
-    // Also what is not a number: updates beyond 2^53 can share a logarithm.
+    // Also what is not a number: updates beyond 2^53, or behind the end of a schedule, can share a logarithm.
     if slope.is_nan() || slope <= 0.0 {
         return None;
     }
     // Through the middle of the readings: the least-squares line of a given slope.
     let end = ((bound.get().ln() - y) / slope.clamp(EXPONENTS.0, EXPONENTS.1) + x).exp();
-    // 2^64 as f64: below it the cast is exact to the rounding. Not a number is never below.
-    let is_an_update = end.round() < u64::MAX as f64;
-    is_an_update.then(|| (end.round() as u64).max(last))
+    Some(clock.update_at(end)?.max(last))
 }
 
-/// The latest readings that can be fitted, the last one first: positive, of states that the run still stands on.
-fn latest(readings: &[(u64, Finite)]) -> Vec<(u64, Finite)> {
-    let mut points: Vec<(u64, Finite)> = Vec::new();
+/// The latest readings that can be fitted, the last one first, with their times: positive, of states that the run still
+/// stands on, at a time after none.
+fn latest(readings: &[(u64, Finite)], clock: &Clock) -> Vec<(u64, f64, Finite)> {
+    let mut points = Vec::new();
     let mut before = u64::MAX;
     for &(update, reading) in readings.iter().rev() {
         if update >= before {
             continue;
         }
         before = update;
-        if update > 0 && reading > Finite::ZERO {
-            points.push((update, reading));
+        let time = clock.time(update);
+        if time > 0.0 && reading > Finite::ZERO {
+            points.push((update, time, reading));
         }
         if points.len() == LATEST {
             break;
@@ -82,9 +84,11 @@ mod tests {
     }
 
     const BOUND: f64 = 0.05;
+    /// A run of which nobody said how long it is.
+    const UPDATES: Clock = Clock::Updates(0);
 
     fn ends(readings: &[(u64, Finite)]) -> Option<u64> {
-        forecast(readings, finite(BOUND))
+        forecast(readings, finite(BOUND), &UPDATES)
     }
 
     #[test]
@@ -152,9 +156,36 @@ mod tests {
     #[test]
     fn a_budget_that_is_used_up_ends_with_the_latest_reading() {
         assert_eq!(ends(&law(1.0, 150.0, [100, 200])), Some(200));
-        assert_eq!(forecast(&law(1.0, 150.0, [100, 200]), Finite::ZERO), Some(200));
+        assert_eq!(
+            forecast(&law(1.0, 150.0, [100, 200]), Finite::ZERO, &UPDATES),
+            Some(200)
+        );
         // A budget below none was never there.
-        assert_eq!(forecast(&law(1.0, 150.0, [100, 200]), finite(-1.0)), None);
+        assert_eq!(forecast(&law(1.0, 150.0, [100, 200]), finite(-1.0), &UPDATES), None);
+    }
+
+    #[test]
+    fn a_schedule_that_falls_is_followed() {
+        use crate::quantity::{Course, Shape};
+        let course = Course::new(Shape::Cosine, 1000, 100);
+        let clock = Clock::Dose(course);
+        // A straight line that has spent its budget of 0.05 nats at update 700.
+        let reading = |update: u64| {
+            let share = course.dose_until(update) / course.dose_until(700);
+            (update, finite(0.05 * share * share))
+        };
+        let readings: Vec<_> = [1, 50, 100, 200, 300].map(reading).into();
+        assert_eq!(forecast(&readings, finite(BOUND), &clock), Some(700));
+        // At the rate of now it would have been far sooner.
+        assert!(
+            ends(&readings[1..]).is_some_and(|update| update < 650),
+            "{:?}",
+            ends(&readings[1..])
+        );
+        // What the whole dose does not spend is never spent.
+        let whole = finite(reading(1000).1.get() * 1.01);
+        assert_eq!(forecast(&readings, whole, &clock), None);
+        assert!(ends(&readings).is_some());
     }
 
     proptest! {
@@ -181,7 +212,10 @@ mod tests {
             more in 0.0..0.1_f64,
         ) {
             let readings: Vec<_> = readings.into_iter().map(|(update, value)| (update, finite(value))).collect();
-            let (small, large) = (forecast(&readings, finite(bound)), forecast(&readings, finite(bound + more)));
+            let (small, large) = (
+                forecast(&readings, finite(bound), &UPDATES),
+                forecast(&readings, finite(bound + more), &UPDATES),
+            );
             if let (Some(small), Some(large)) = (small, large) {
                 prop_assert!(small <= large);
             }

@@ -1,5 +1,6 @@
 //! A limit that the guard is armed with: its bounds, its ladder, and how much of it is spent.
 
+use super::clock::Clock;
 use super::decision::{Breach, Cause, Measured};
 use super::forecast::forecast;
 use super::ladder::Ladder;
@@ -204,8 +205,8 @@ impl Armed {
 
     /// The update at which its budget would be spent at this pace; none where the readings do not lead there. For limits
     /// on the distance from the base, whose budget is spent little by little.
-    pub fn forecast(&self) -> Option<u64> {
-        forecast(&self.history, self.bound_now()?)
+    pub fn forecast(&self, clock: &Clock) -> Option<u64> {
+        forecast(&self.history, self.bound_now()?, clock)
     }
 
     /// Notes a reading at an evaluation, for the forecast.

@@ -1,6 +1,7 @@
 //! The state machine: one proposal after the other.
 
 use super::arm;
+use super::clock::Clock;
 use super::decision::{Act, Breach, Cause, Decision, Fit, Measured};
 use super::limit::Armed;
 use super::needs::{Need, When, needs};
@@ -18,8 +19,8 @@ pub struct Guard {
     limits: Vec<Armed>,
     needs: Vec<Need>,
     halvings: u32,
-    /// Updates that the run plans; 0 where nobody said.
-    updates: u64,
+    /// What paced limits are spread by.
+    clock: Clock,
     kept: u64,
     without_whole: u32,
     proposal: Option<Proposal>,
@@ -76,7 +77,7 @@ impl Guard {
             needs: needs(&limits, policy),
             limits,
             halvings: 0,
-            updates: 0,
+            clock: Clock::Updates(0),
             kept: 0,
             without_whole: 0,
             proposal: None,
@@ -122,9 +123,19 @@ impl Guard {
         last || enforced.all(|need| self.is_evaluated(need, update))
     }
 
-    /// Says how many updates the run plans, over which paced limits are spread. Unsaid, they are not slowed.
-    pub fn spread_over(&mut self, updates: u64) {
-        self.updates = updates;
+    /// Says how the run is planned, over which paced limits are spread. Unsaid, they are not slowed.
+    pub fn spread_over(&mut self, clock: Clock) {
+        self.clock = clock;
+    }
+
+    /// How the run is planned.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether a limit is spread over the run.
+    pub fn is_paced(&self) -> bool {
+        self.limits.iter().any(|limit| limit.pace.is_some())
     }
 
     /// The learning rate is the schedule's × 0.5 to this power: what ladders halved, which never comes back, and what the
@@ -344,7 +355,7 @@ impl Guard {
                     let bound = limit.bound_now();
                     if let (Some(pace), Some(reading), Some(bound)) = (&mut limit.pace, measured.reading.value(), bound)
                     {
-                        pace.tell(reading, bound, update, self.updates);
+                        pace.tell(reading, bound, update, &self.clock);
                     }
                 }
             }

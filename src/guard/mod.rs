@@ -17,6 +17,7 @@
 
 mod arm;
 mod certainty;
+mod clock;
 mod decision;
 mod forecast;
 mod ladder;
@@ -30,6 +31,7 @@ mod search;
 mod tests;
 
 pub use certainty::Unresolvable;
+pub use clock::Clock;
 pub use decision::{Act, Breach, Cause, Decision, Fit, Measured};
 pub use forecast::forecast;
 pub use ladder::Ladder;

@@ -1,11 +1,15 @@
 //! Pace: a budget that is spread over the run, so that who would overspend is slowed early and not stopped late.
 //!
 //! What is spent is a distance. KL is a squared length where it is small, and a run covers a length in one of two ways: in
-//! a straight line √KL = c · Σ rate (ballistic), or as a random walk KL = c · Σ rate² (diffusive). The allowance at update
-//! t of N is √D ≤ √B · (t/N)^½, which is D ≤ B · t/N: what a random walk at a constant rate spends that meets its budget at
-//! the end. A straight line that meets it stays below. So neither of them is ever slowed, and who is above will overspend
-//! either way.
+//! a straight line √KL = c · Σ rate (ballistic), or as a random walk KL = c · Σ rate² (diffusive). The allowance is the
+//! bound times the share of the run that is over, and the best clock for that is the dose, Σ rate (`clock.rs`): D ≤ B · s.
+//!
+//! A straight line that meets its budget at the end is at B · s², so that it is below its allowance under every schedule.
+//! A random walk is at it all along where the rate is constant. Where the rate falls it spends early, and comes to 3/2 of
+//! its allowance under a line and to 4/3 under a cosine, by t/N to 3 and 8/3 of it. But for that, nobody is slowed who will
+//! meet the budget, and who is above will overspend either way.
 
+use super::clock::Clock;
 use crate::quantity::Finite;
 
 /// So many halvings at most: together they are the least part of an update that is worth committing, `LEAST_SCALE`.
@@ -55,14 +59,18 @@ impl Pace {
         self.halvings
     }
 
-    /// A reading of the state that the run stands at after `update` of `of` planned updates, in the measure of `bound`.
-    pub fn tell(&mut self, reading: Finite, bound: Finite, update: u64, of: u64) -> Change {
+    /// A reading of the state that the run stands at after `update` updates, in the measure of `bound`.
+    pub fn tell(&mut self, reading: Finite, bound: Finite, update: u64, clock: &Clock) -> Change {
         // A rollback to before the last change: its interval begins anew.
         self.since = self.since.min(update);
         if update - self.since < self.every {
             return Change::Same;
         }
-        let allowance = allowance(bound, update, of).get();
+        // While the schedule has not begun, what is read is rounding.
+        if clock.share(update) <= 0.0 {
+            return Change::Same;
+        }
+        let allowance = allowance(bound, update, clock).get();
         let change = if reading.get() > allowance && self.halvings < MOST_HALVINGS {
             self.halvings += 1;
             Change::Slower
@@ -77,12 +85,10 @@ impl Pace {
     }
 }
 
-/// What may be spent of a budget by update `update` of `of`: bound × t/N, and the whole of it from the last update on.
-pub fn allowance(bound: Finite, update: u64, of: u64) -> Finite {
-    if update >= of {
-        return bound;
-    }
-    Finite::new(bound.get() * (update as f64 / of as f64)).unwrap_or(bound)
+/// What may be spent of a budget by update `update`: the bound times the share of the run that is over, and the whole of
+/// it from the last update on.
+pub fn allowance(bound: Finite, update: u64, clock: &Clock) -> Finite {
+    Finite::new(bound.get() * clock.share(update)).unwrap_or(bound)
 }
 
 #[cfg(test)]
@@ -91,6 +97,7 @@ mod tests {
 
     use super::super::search::LEAST_SCALE;
     use super::*;
+    use crate::quantity::{Course, Shape};
 
     fn finite(value: f64) -> Finite {
         Finite::new(value).unwrap()
@@ -140,7 +147,7 @@ mod tests {
                 // Anywhere between −1 and 1, and not in any order.
                 let off = (update * 7919 % 1009) as f64 / 504.0 - 1.0;
                 let reading = finite(ran.spent * (1.0 + run.noise * off));
-                match pace.tell(reading, Finite::ONE, update, UPDATES) {
+                match pace.tell(reading, Finite::ONE, update, &Clock::Updates(UPDATES)) {
                     Change::Same => {}
                     change => ran.changes.push((update, change)),
                 }
@@ -163,13 +170,13 @@ mod tests {
         assert_eq!(0.5_f64.powi(MOST_HALVINGS as i32), LEAST_SCALE);
         let mut pace = Pace::new(1);
         for update in 1..=100 {
-            let change = pace.tell(Finite::ONE, finite(1e-9), update, 100);
+            let change = pace.tell(Finite::ONE, finite(1e-9), update, &Clock::Updates(100));
             assert_eq!(change == Change::Slower, update <= 6, "{update}");
         }
         assert_eq!(pace.halvings(), 6);
         // And full rate is the most that is ever given back.
         for update in 101..=200 {
-            let change = pace.tell(Finite::ZERO, Finite::ONE, update, 200);
+            let change = pace.tell(Finite::ZERO, Finite::ONE, update, &Clock::Updates(200));
             assert_eq!(change == Change::Faster, update <= 106, "{update}");
         }
         assert_eq!(pace.halvings(), 0);
@@ -177,21 +184,21 @@ mod tests {
 
     #[test]
     fn the_allowance_is_the_budget_by_time() {
-        let bound = finite(0.05);
-        assert_eq!(allowance(bound, 0, 1200), Finite::ZERO);
-        assert_eq!(allowance(bound, 300, 1200), finite(0.0125));
+        let (bound, clock) = (finite(0.05), Clock::Updates(1200));
+        assert_eq!(allowance(bound, 0, &clock), Finite::ZERO);
+        assert_eq!(allowance(bound, 300, &clock), finite(0.0125));
         for (update, of) in [(1200, 1200), (1300, 1200), (0, 0), (1, 0)] {
-            assert_eq!(allowance(bound, update, of), bound, "{update} of {of}");
+            assert_eq!(allowance(bound, update, &Clock::Updates(of)), bound, "{update} of {of}");
         }
         // Its root is the distance of a random walk: half of it after a quarter of the run.
-        assert_eq!(allowance(bound, 300, 1200).get().sqrt(), 0.5 * bound.get().sqrt());
+        assert_eq!(allowance(bound, 300, &clock).get().sqrt(), 0.5 * bound.get().sqrt());
     }
 
     #[test]
     fn the_edges_of_the_band_belong_to_it() {
         let mut pace = Pace::new(10);
         let mut tell = |reading: f64, update| {
-            let change = pace.tell(finite(reading), finite(8.0), update, 800);
+            let change = pace.tell(finite(reading), finite(8.0), update, &Clock::Updates(800));
             (change, pace.halvings())
         };
         assert_eq!(tell(1.0, 100), (Change::Same, 0));
@@ -203,19 +210,85 @@ mod tests {
 
     #[test]
     fn one_change_in_an_interval_and_none_before_the_first() {
+        let run = Clock::Updates(1000);
         let mut pace = Pace::new(10);
         let mut changed = Vec::new();
         for update in 1..=45 {
-            if pace.tell(Finite::ONE, finite(0.01), update, 1000) == Change::Slower {
+            if pace.tell(Finite::ONE, finite(0.01), update, &run) == Change::Slower {
                 changed.push(update);
             }
         }
         assert_eq!(changed, [10, 20, 30, 40]);
         // The run goes back to 32: its interval begins there, and the halvings stay.
-        assert_eq!(pace.tell(Finite::ONE, finite(0.01), 33, 1000), Change::Same);
+        assert_eq!(pace.tell(Finite::ONE, finite(0.01), 33, &run), Change::Same);
         assert_eq!(pace.halvings(), 4);
-        assert_eq!(pace.tell(Finite::ONE, finite(0.01), 42, 1000), Change::Same);
-        assert_eq!(pace.tell(Finite::ONE, finite(0.01), 43, 1000), Change::Slower);
+        assert_eq!(pace.tell(Finite::ONE, finite(0.01), 42, &run), Change::Same);
+        assert_eq!(pace.tell(Finite::ONE, finite(0.01), 43, &run), Change::Slower);
+    }
+
+    /// What a run has spent of a budget that it just meets, after `update` updates of a schedule at full rate.
+    fn spent(law: Law, course: &Course, update: u64) -> f64 {
+        let sum = |until: u64| match law {
+            Law::Ballistic => course.dose_until(until),
+            Law::Diffusive => (0..until).map(|step| course.multiplier(step).powi(2)).sum(),
+        };
+        let share = sum(update) / sum(course.updates());
+        match law {
+            Law::Ballistic => share * share,
+            Law::Diffusive => share,
+        }
+    }
+
+    #[test]
+    fn the_dose_is_the_better_clock_where_the_rate_falls() {
+        // The worst of what is spent over what is allowed, by the dose and by updates.
+        let worst = |law, course: Course| {
+            let over = |clock: Clock| {
+                let ratio = |update| spent(law, &course, update) / allowance(Finite::ONE, update, &clock).get();
+                (10..=UPDATES).step_by(10).map(ratio).fold(0.0, f64::max)
+            };
+            (over(Clock::Dose(course)), over(Clock::Updates(UPDATES)))
+        };
+        let near = |(dose, updates): (f64, f64), expected: (f64, f64)| {
+            let is_near = |found: f64, expected: f64| (found / expected - 1.0).abs() < 0.02;
+            assert!(
+                is_near(dose, expected.0) && is_near(updates, expected.1),
+                "{dose} {updates} {expected:?}"
+            );
+        };
+        let course = |shape| Course::new(shape, UPDATES, 0);
+        // Nearly at the start, a random walk; in the middle, a straight line: s(2 − s)² at s = 2/3.
+        near(worst(Law::Diffusive, course(Shape::Linear)), (1.5, 3.0));
+        near(worst(Law::Diffusive, course(Shape::Cosine)), (4.0 / 3.0, 8.0 / 3.0));
+        near(worst(Law::Ballistic, course(Shape::Linear)), (1.0, 32.0 / 27.0));
+        near(worst(Law::Ballistic, course(Shape::Cosine)), (1.0, 1.36));
+        for law in [Law::Ballistic, Law::Diffusive] {
+            let (dose, updates) = worst(law, course(Shape::Constant));
+            assert_eq!(dose, updates, "{law:?}");
+        }
+    }
+
+    #[test]
+    fn a_straight_line_that_meets_its_budget_is_never_slowed_by_any_schedule() {
+        for shape in [Shape::Constant, Shape::Linear, Shape::Cosine] {
+            for warmup in [0, 1, 50, 400, 1200] {
+                let course = Course::new(shape, UPDATES, warmup);
+                let mut pace = Pace::new(EVERY);
+                for update in (EVERY..=UPDATES).step_by(EVERY as usize) {
+                    let reading = finite(spent(Law::Ballistic, &course, update) * 0.999_999);
+                    let change = pace.tell(reading, Finite::ONE, update, &Clock::Dose(course));
+                    assert_eq!(change, Change::Same, "{shape:?} {warmup} {update}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn before_the_schedule_begins_nothing_is_slowed() {
+        let clock = Clock::Dose(Course::new(Shape::Linear, 100, 10));
+        let mut pace = Pace::new(1);
+        assert_eq!(pace.tell(finite(1e-12), Finite::ONE, 1, &clock), Change::Same);
+        assert_eq!(pace.tell(finite(1e-2), Finite::ONE, 2, &clock), Change::Slower);
     }
 
     #[test]
@@ -274,12 +347,12 @@ mod tests {
         /// allowance to a quarter of it, so that turns become rare.
         #[test]
         fn a_turn_takes_four_times_the_updates(steps in prop::collection::vec(0.0..0.02_f64, 1..200), every in 1..20_u64) {
-            let of = steps.len() as u64;
+            let run = Clock::Updates(steps.len() as u64);
             let mut pace = Pace::new(every);
             let (mut spent, mut slower) = (0.0, None);
             for (step, update) in steps.iter().zip(1..) {
                 spent += step;
-                match pace.tell(finite(spent), Finite::ONE, update, of) {
+                match pace.tell(finite(spent), Finite::ONE, update, &run) {
                     Change::Slower => slower = Some(update),
                     Change::Faster => prop_assert!(slower.is_some_and(|slower| update >= 4 * slower)),
                     Change::Same => {}
@@ -292,12 +365,12 @@ mod tests {
             readings in prop::collection::vec(0.0..2.0_f64, 1..200),
             every in 0..30_u64,
         ) {
-            let of = readings.len() as u64;
+            let run = Clock::Updates(readings.len() as u64);
             let mut pace = Pace::new(every);
             let mut last = 0;
             for (reading, update) in readings.into_iter().zip(1..) {
                 let before = pace.halvings();
-                let change = pace.tell(finite(reading), Finite::ONE, update, of);
+                let change = pace.tell(finite(reading), Finite::ONE, update, &run);
                 let after = match change {
                     Change::Slower => before + 1,
                     Change::Faster => before - 1,
@@ -318,12 +391,12 @@ mod tests {
             readings in prop::collection::vec((0.0..2.0_f64, 0.0..1.0_f64), 1..100),
             bounds in (0.1..2.0_f64, 0.0..1.0_f64),
         ) {
-            let of = readings.len() as u64;
+            let run = Clock::Updates(readings.len() as u64);
             let (mut more, mut less) = (Pace::new(1), Pace::new(1));
             let (tight, wide) = (finite(bounds.0), finite(bounds.0 + bounds.1));
             for ((reading, extra), update) in readings.into_iter().zip(1..) {
-                more.tell(finite(reading + extra), tight, update, of);
-                less.tell(finite(reading), wide, update, of);
+                more.tell(finite(reading + extra), tight, update, &run);
+                less.tell(finite(reading), wide, update, &run);
                 prop_assert!(more.halvings() >= less.halvings());
             }
         }

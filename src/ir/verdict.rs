@@ -112,3 +112,11 @@ pub struct Judgement {
     /// The command that would launch the run: `llamafactory-cli`.
     pub launcher: &'static str,
 }
+
+impl Judgement {
+    /// The lines that wait for a reading, as indices into the policy's: what a guard is armed with.
+    pub fn later(&self) -> impl Iterator<Item = usize> + '_ {
+        let waits = |judged: &&Judged| matches!(judged.verdict, Verdict::Later { .. });
+        self.lines.iter().filter(waits).map(|judged| judged.line)
+    }
+}

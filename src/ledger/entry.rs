@@ -8,7 +8,7 @@ use super::number::{Number, finite};
 use crate::guard;
 use crate::ir::{self, Policy};
 use crate::meter;
-use crate::quantity::{Finite, Quantity};
+use crate::quantity::{self, Course, Finite, Quantity};
 
 /// The version of the format, in the first entry.
 pub const FORMAT: u32 = 1;
@@ -50,13 +50,38 @@ pub struct Start {
     pub threads: u64,
     /// Features of the processor that change how numbers are computed.
     pub cpu: Vec<String>,
-    /// Updates that the run plans, over which paced limits are spread.
+    /// Updates that the run plans; left out where nobody said.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub updates: u64,
+    /// The schedule of those updates, whose dose paced limits are spread by; left out where it is not known, and they are
+    /// spread over the updates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
     /// Whether advice was enforced.
     pub strict: bool,
     /// The policy's lines, counted from 0, that the judgement left to readings: what the guard is armed with.
     pub later: Vec<usize>,
+}
+
+/// A schedule of the learning rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// How the rate goes on after the warmup.
+    pub shape: Shape,
+    /// Updates of the warmup.
+    pub warmup: u64,
+}
+
+/// How the rate goes on after the warmup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// At the peak.
+    Constant,
+    /// To nothing on a line.
+    Linear,
+    /// To nothing on half a cosine.
+    Cosine,
 }
 
 /// The readings before update 0.
@@ -310,6 +335,35 @@ impl Why {
             Why::NotFinite => "ended by an update that is not finite",
             Why::Interrupted => "interrupted",
         }
+    }
+}
+
+impl Schedule {
+    /// As the journal writes it.
+    pub fn of(course: &Course) -> Self {
+        Schedule {
+            shape: match course.shape() {
+                quantity::Shape::Constant => Shape::Constant,
+                quantity::Shape::Linear => Shape::Linear,
+                quantity::Shape::Cosine => Shape::Cosine,
+            },
+            warmup: course.warmup(),
+        }
+    }
+}
+
+impl Start {
+    /// The clock of the guard: the dose where the schedule is known, else the updates.
+    pub fn clock(&self) -> guard::Clock {
+        let Some(Schedule { shape, warmup }) = self.schedule else {
+            return guard::Clock::Updates(self.updates);
+        };
+        let shape = match shape {
+            Shape::Constant => quantity::Shape::Constant,
+            Shape::Linear => quantity::Shape::Linear,
+            Shape::Cosine => quantity::Shape::Cosine,
+        };
+        guard::Clock::Dose(Course::new(shape, self.updates, warmup))
     }
 }
 

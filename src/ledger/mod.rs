@@ -18,8 +18,8 @@ mod tests;
 
 pub use chain::{Broken, Journal, Read, read};
 pub use entry::{
-    Action, Base, Breach, Cause, Decision, End, Entry, FORMAT, Path, Reading, Rung, RungAction, Start, Suspect, Try,
-    Update, Why,
+    Action, Base, Breach, Cause, Decision, End, Entry, FORMAT, Path, Reading, Rung, RungAction, Schedule, Shape, Start,
+    Suspect, Try, Update, Why,
 };
 pub use number::Number;
 pub use replay::{Difference, replay};

@@ -99,7 +99,7 @@ impl Run<'_> {
             )
             .into()),
             Entry::Start(start) => {
-                self.guard.spread_over(start.updates);
+                self.guard.spread_over(start.clock());
                 Ok(())
             }
             Entry::Base(base) => {

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::guard::{Fit, Guard, Measured};
+use crate::guard::{Clock, Fit, Guard, Measured};
 use crate::ir::{Asks, Policy};
 use crate::meter;
-use crate::quantity::{Finite, Quantity};
+use crate::quantity::{Course, Finite, Quantity, Shape};
 use crate::sema::compile;
 use crate::source::Sources;
 
@@ -61,6 +61,7 @@ fn start(policy: &Policy) -> Entry {
         cpu: vec!["avx2".to_owned(), "fma".to_owned()],
         strict: false,
         updates: 0,
+        schedule: None,
         later: later(policy),
     }))
 }
@@ -436,4 +437,70 @@ proptest! {
         let difference = replay(&policy, &later(&policy), false, &entries).unwrap_err();
         prop_assert_eq!(difference.entry, at + 1);
     }
+}
+
+#[test]
+fn a_journal_carries_the_clock_of_its_pace() {
+    let mut sources = Sources::default();
+    let text =
+        "policy \"p\"\nprobe text general \"g.jsonl\" every 2 updates\nmax drift.total 1 nats on general paced\n";
+    let policy = compile(sources.add("p.riskpolicy", text), &sources).policy.unwrap();
+    let course = Course::new(Shape::Linear, 10, 0);
+    let Entry::Start(mut start) = start(&policy) else {
+        unreachable!()
+    };
+    (start.updates, start.schedule) = (10, Some(super::Schedule::of(&course)));
+    assert_eq!(start.clock(), Clock::Dose(course));
+    let mut guard = Guard::arm(&policy, &later(&policy), false).unwrap();
+    guard.spread_over(start.clock());
+    let drift = |value| vec![measured(Quantity::DriftTotal, Some(0), value)];
+    let written = |readings: &[Measured]| readings.iter().map(|m| Reading::of(m, &policy)).collect::<Vec<_>>();
+    guard.begin(&drift(0.0)).unwrap();
+    let mut entries = vec![
+        Entry::Start(start),
+        Entry::Base(Base {
+            readings: written(&drift(0.0)),
+        }),
+    ];
+    // By dose 19 and 34 of 55 are over, by updates 2 and 4 of 10.
+    let mut paced = Vec::new();
+    for (update, value) in [(1, 0.1), (2, 0.3), (3, 0.4), (4, 0.7)] {
+        let (readings, complete) = if update % 2 == 0 {
+            (drift(value), true)
+        } else {
+            (Vec::new(), false)
+        };
+        let decision = guard.decide(update, &readings, complete);
+        paced.push(decision.paced);
+        entries.push(Entry::Update(Box::new(Update {
+            update,
+            epoch: Finite::ZERO,
+            rate: Finite::ZERO,
+            loss: Number(0.0.into()),
+            tokens: 0,
+            tries: Vec::new(),
+            readings: written(&readings),
+            complete,
+            path: Vec::new(),
+            suspect: None,
+            decision: Decision::of(&decision, &policy),
+        })));
+    }
+    assert_eq!(paced, [0, 0, 0, 1]);
+    let mut journal = Journal::new();
+    let text: String = entries.iter().map(|entry| journal.line(entry) + "\n").collect();
+    assert!(
+        text.contains("\"updates\":10,\"schedule\":{\"shape\":\"linear\",\"warmup\":0}"),
+        "{text}"
+    );
+    let read = read(text.as_bytes()).unwrap();
+    assert_eq!(read.entries, entries);
+    replay(&policy, &later(&policy), false, &read.entries).unwrap();
+    // By another clock it would have been slowed at update 2.
+    if let Some(Entry::Start(start)) = entries.first_mut() {
+        start.schedule = None;
+        assert_eq!(start.clock(), Clock::Updates(10));
+    }
+    let difference = replay(&policy, &later(&policy), false, &entries).unwrap_err();
+    assert_eq!(difference.entry, 4, "{difference}");
 }

@@ -19,6 +19,9 @@ pub(super) enum Answer<'a> {
         policy: &'a str,
         needs: Vec<Wanted<'a>>,
         limits: Vec<Limit<'a>>,
+        /// What paced limits are spread over, in words; left out where none is paced.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        clock: Option<String>,
         due: Vec<Due<'a>>,
     },
     /// The base is inside every limit: the first update may be proposed.

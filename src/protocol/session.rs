@@ -93,7 +93,7 @@ impl Proposal {
 impl<'p> Session<'p> {
     /// Before the first line; `guard` is armed and has not begun. `start` is what the journal begins with.
     pub fn new(policy: &'p Policy, sources: &'p Sources, mut guard: Guard, start: Start) -> Self {
-        guard.spread_over(start.updates);
+        guard.spread_over(start.clock());
         Session {
             policy,
             sources,
@@ -119,6 +119,7 @@ impl<'p> Session<'p> {
             policy: &self.policy.name,
             needs: wanted(&self.guard, self.policy),
             limits: limits(&self.guard, self.policy, self.sources),
+            clock: self.guard.is_paced().then(|| self.guard.clock().to_string()),
             due: self.due(|need| !is_per_update(need)),
         };
         answer.line()

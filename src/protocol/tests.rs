@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::guard::Guard;
 use crate::ir::{Asks, Policy};
-use crate::ledger::{Entry, FORMAT, Start, read, replay};
+use crate::ledger::{Entry, FORMAT, Schedule, Start, read, replay};
+use crate::quantity::{Course, Shape};
 use crate::sema::compile;
 use crate::source::Sources;
 
@@ -18,9 +19,13 @@ fn conformance() -> PathBuf {
 }
 
 fn policy() -> (Policy, Sources) {
+    named("conformance")
+}
+
+fn named(name: &str) -> (Policy, Sources) {
     let mut sources = Sources::default();
-    let text = std::fs::read_to_string(conformance().join("conformance.riskpolicy")).unwrap();
-    let id = sources.add("conformance.riskpolicy", text);
+    let text = std::fs::read_to_string(conformance().join(format!("{name}.riskpolicy"))).unwrap();
+    let id = sources.add(format!("{name}.riskpolicy"), text);
     (compile(id, &sources).policy.unwrap(), sources)
 }
 
@@ -46,7 +51,9 @@ fn session<'p>(policy: &'p Policy, sources: &'p Sources) -> Session<'p> {
         threads: 0,
         cpu: Vec::new(),
         strict: false,
-        updates: 0,
+        // As `tests/conformance/run.yaml` has it.
+        updates: 10,
+        schedule: Some(Schedule::of(&Course::new(Shape::Linear, 10, 0))),
         later: later.clone(),
     };
     Session::new(policy, sources, Guard::arm(policy, &later, false).unwrap(), start)
@@ -84,11 +91,15 @@ fn fits(expected: &Value, found: &Value) -> bool {
 
 #[test]
 fn the_cases_go_as_they_are_written_and_their_journals_replay() {
-    let (policy, sources) = policy();
     let mut played = 0;
     for entry in std::fs::read_dir(conformance().join("cases")).unwrap() {
         let path = entry.unwrap().path();
         let case = std::fs::read_to_string(&path).unwrap();
+        let (policy, sources) = named(
+            case.lines()
+                .find_map(|line| line.strip_prefix("with "))
+                .unwrap_or("conformance"),
+        );
         let mut session = session(&policy, &sources);
         let mut said = std::collections::VecDeque::from([session.hello()]);
         let (mut record, mut code) = (Vec::new(), None);
@@ -113,7 +124,7 @@ fn the_cases_go_as_they_are_written_and_their_journals_replay() {
             } else if let Some(expected) = line.strip_prefix("exit ") {
                 assert_eq!(code.map(|code| code.to_string()).as_deref(), Some(expected), "{at}");
             } else {
-                assert!(line.starts_with('#'), "{at}");
+                assert!(line.starts_with('#') || line.starts_with("with "), "{at}");
             }
         }
         assert!(said.is_empty() && code.is_some(), "{}: {said:?}", path.display());

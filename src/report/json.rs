@@ -22,14 +22,14 @@ struct Report<'a> {
 }
 
 #[derive(Serialize)]
-struct PolicyJson<'a> {
+pub(super) struct PolicyJson<'a> {
     file: &'a str,
     name: Option<&'a str>,
     diagnostics: Vec<DiagnosticJson<'a>>,
 }
 
 #[derive(Serialize)]
-struct RunJson<'a> {
+pub(super) struct RunJson<'a> {
     file: &'a str,
     framework: Option<&'a str>,
     exit_code: u8,
@@ -69,7 +69,7 @@ struct ConditionJson<'a> {
 }
 
 #[derive(Serialize)]
-struct DiagnosticJson<'a> {
+pub(super) struct DiagnosticJson<'a> {
     code: &'static str,
     subject: Option<&'a str>,
     severity: &'static str,
@@ -96,11 +96,7 @@ pub fn check(report: &CheckReport, sources: &Sources) -> String {
         version: JSON_VERSION,
         ftrisk: env!("CARGO_PKG_VERSION"),
         exit_code: report.exit_code(),
-        policy: PolicyJson {
-            file: &report.policy_file,
-            name: report.policy.as_ref().map(|policy| policy.name.as_str()),
-            diagnostics: report.diagnostics.iter().map(|d| diagnostic(d, sources)).collect(),
-        },
+        policy: policy(report, sources),
         runs: report
             .policy
             .as_ref()
@@ -119,7 +115,24 @@ pub fn check(report: &CheckReport, sources: &Sources) -> String {
     text
 }
 
-fn run<'a>(run: &'a RunReport, policy: &'a Policy, strict: bool, sources: &'a Sources) -> RunJson<'a> {
+pub(super) fn policy<'a>(report: &'a CheckReport, sources: &'a Sources) -> PolicyJson<'a> {
+    PolicyJson {
+        file: &report.policy_file,
+        name: report.policy.as_ref().map(|policy| policy.name.as_str()),
+        diagnostics: report.diagnostics.iter().map(|d| diagnostic(d, sources)).collect(),
+    }
+}
+
+/// A level as the policy says it.
+pub(super) fn level(level: Level) -> &'static str {
+    match level {
+        Level::Advise => "advise",
+        Level::Enforce => "enforce",
+        Level::NoWaiver => "no waiver",
+    }
+}
+
+pub(super) fn run<'a>(run: &'a RunReport, policy: &'a Policy, strict: bool, sources: &'a Sources) -> RunJson<'a> {
     let judgement = run.judgement.as_ref();
     RunJson {
         file: &run.file,
@@ -152,11 +165,7 @@ fn run<'a>(run: &'a RunReport, policy: &'a Policy, strict: bool, sources: &'a So
                         let line = policy.lines.get(judged.line)?;
                         Some(LineJson {
                             subject: line.subject(),
-                            level: match line.level {
-                                Level::Advise => "advise",
-                                Level::Enforce => "enforce",
-                                Level::NoWaiver => "no waiver",
-                            },
+                            level: level(line.level),
                             verdict: judged.verdict.word(),
                             because: judged.verdict.because(),
                             policy_line: sources.get(line.place.source).line(line.place.span.start),
@@ -184,7 +193,7 @@ fn conditions(verdict: &Verdict) -> Vec<ConditionJson<'_>> {
         .collect()
 }
 
-fn diagnostic<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> DiagnosticJson<'a> {
+pub(super) fn diagnostic<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> DiagnosticJson<'a> {
     DiagnosticJson {
         code: diagnostic.code.name(),
         subject: diagnostic.subject.as_deref(),

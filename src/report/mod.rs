@@ -1,11 +1,14 @@
 //! Judgements as text and as JSON, and the pages of the reference: data in, string out.
 
+mod breach;
 pub mod facts;
 mod json;
+pub mod probe;
 pub mod reference;
 #[cfg(feature = "cli")]
 mod text;
 pub mod train;
+mod words;
 
 pub use json::{JSON_VERSION, check as check_json};
 #[cfg(feature = "cli")]

@@ -1,241 +1,19 @@
-//! What a governed run says: breaches drawn on the policy line, the table of budgets, the summary.
+//! What a governed run says: breaches drawn on the policy line (`breach.rs`), the table of budgets, the summary.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
+pub use super::breach::{MovedWords, Repeated, breach};
 use super::json::JSON_VERSION;
+pub use super::words::shown;
+use super::words::{action, wanted};
 use crate::diag::{Code, Diagnostic};
-use crate::guard::{Act, Armed, Breach, Cause, Decision, Guard, Unresolvable};
-use crate::ir::{Action, Asks, Limit, Policy};
+use crate::guard::{Guard, Unresolvable};
+use crate::ir::{Asks, Policy};
 use crate::ledger::Why;
 use crate::meter::Reading;
-use crate::quantity::{Finite, Unit};
-
-/// What moved most where a drift limit broke, in words.
-#[derive(Debug, Clone, Default)]
-pub struct MovedWords {
-    /// The probe's rows with the largest drift, in nats.
-    pub rows: Vec<(String, Reading)>,
-    /// The tokens that gained most probability, in shares of the next token's mass.
-    pub gained: Vec<(String, f64)>,
-    /// The tokens that lost most.
-    pub lost: Vec<(String, f64)>,
-}
-
-/// A broken limit, drawn on its line of the policy.
-pub fn breach(
-    breach: &Breach,
-    decision: Option<&Decision>,
-    limit: &Armed,
-    policy: &Policy,
-    moved: &MovedWords,
-) -> Diagnostic {
-    let name = breach.quantity.name();
-    let line = policy.lines.get(breach.line);
-    let asked = line.and_then(|line| match &line.asks {
-        Asks::Limit(limit) => Some(limit),
-        _ => None,
-    });
-    let when = match breach.update {
-        0 => "before the first update".to_owned(),
-        update => format!("at update {update}"),
-    };
-    let asks = asked.map_or_else(String::new, |limit| format!("; {} is asked", wanted(limit)));
-    let is = |is: &str| format!("{name} {is} {when}{asks}");
-    let message = match breach.cause {
-        Cause::Outside => is(&format!("is {}", shown(asked, breach.reading, Some(breach.bound)))),
-        Cause::NotFinite => is("is not finite"),
-        Cause::Missing => is("was not read"),
-        Cause::NoBase => is("has no reading of the base to take a share of"),
-        Cause::Uncertain { prompts } => {
-            let wanted = asked.map_or_else(|| "inside".to_owned(), wanted);
-            format!("{prompts} prompts do not settle {when} that {name} is {wanted}")
-        }
-    };
-    let mut diagnostic = Diagnostic::new(Code::Over, message).about(name);
-    if matches!(breach.cause, Cause::Uncertain { .. }) {
-        diagnostic = diagnostic.note(format!(
-            "the mean of these prompts is {}",
-            shown(asked, breach.reading, None)
-        ));
-    }
-    if breach.advice {
-        diagnostic = diagnostic.weighing(crate::diag::Severity::Advice);
-    }
-    if let Some(line) = line {
-        diagnostic = diagnostic.at(line.place, answer(breach, decision));
-    }
-    if let (Some(base), true) = (limit.base, limit.of_base) {
-        diagnostic = diagnostic.note(format!(
-            "the base reads {}, so the bound is {}",
-            shown(asked, base.into(), None),
-            shown(asked, breach.bound.into(), None)
-        ));
-    }
-    let list = |of: &[(String, f64)]| {
-        let words: Vec<String> = of
-            .iter()
-            .map(|(token, mass)| format!("{token:?} {:.2} %", 100.0 * mass))
-            .collect();
-        words.join(", ")
-    };
-    if !moved.rows.is_empty() {
-        let rows: Vec<String> = moved
-            .rows
-            .iter()
-            .map(|(row, drift)| format!("{row} ({} nats)", rounded(*drift)))
-            .collect();
-        diagnostic = diagnostic.note(format!("moved most on {}", rows.join(", ")));
-    }
-    if !moved.gained.is_empty() {
-        diagnostic = diagnostic.note(format!(
-            "next-token mass gained: {}; lost: {}",
-            list(&moved.gained),
-            list(&moved.lost)
-        ));
-    }
-    diagnostic
-}
-
-/// Breaches of one limit in a row that were answered alike: the first is drawn, the others are counted.
-#[derive(Debug)]
-pub struct Repeated {
-    first: Diagnostic,
-    line: usize,
-    kind: Kind,
-    more: u64,
-    last_update: u64,
-    worst: Reading,
-    is_floor: bool,
-}
-
-/// How a breach was answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Advice,
-    NotStarted,
-    Scaled,
-    Skipped,
-    RolledBack,
-    Stopped,
-}
-
-impl Kind {
-    fn of(breach: &Breach, decision: Option<&Decision>) -> Kind {
-        match decision.map(|decision| decision.action) {
-            _ if breach.advice => Kind::Advice,
-            None => Kind::NotStarted,
-            Some(Act::Commit { .. }) => Kind::Scaled,
-            Some(Act::Skip) => Kind::Skipped,
-            Some(Act::Rollback { .. }) => Kind::RolledBack,
-            Some(Act::Stop { .. }) => Kind::Stopped,
-        }
-    }
-}
-
-impl Repeated {
-    /// Takes a breach into the latest of its limit's, when that was answered alike; `false` when it has to be drawn.
-    pub fn take(told: &mut [Repeated], breach: &Breach, decision: Option<&Decision>) -> bool {
-        let latest = told.iter_mut().rev().find(|told| told.line == breach.line);
-        let Some(latest) = latest.filter(|latest| latest.kind == Kind::of(breach, decision)) else {
-            return false;
-        };
-        // Going back is rare and worth its own picture.
-        if latest.kind == Kind::RolledBack {
-            return false;
-        }
-        latest.more += 1;
-        latest.last_update = breach.update;
-        latest.worst = match (latest.worst, breach.reading) {
-            (Reading::Value(old), Reading::Value(new)) if (new < old) == latest.is_floor => breach.reading,
-            (Reading::Value(_), Reading::NotFinite) => Reading::NotFinite,
-            (worst, _) => worst,
-        };
-        true
-    }
-
-    /// The first of its kind.
-    pub fn new(first: Diagnostic, breach: &Breach, decision: Option<&Decision>) -> Repeated {
-        Repeated {
-            first,
-            line: breach.line,
-            kind: Kind::of(breach, decision),
-            more: 0,
-            last_update: breach.update,
-            worst: breach.reading,
-            is_floor: breach.is_floor,
-        }
-    }
-
-    /// The first, with what is to be said about the others.
-    pub fn told(&self, policy: &Policy) -> Diagnostic {
-        let limit = policy.lines.get(self.line).and_then(|line| match &line.asks {
-            Asks::Limit(limit) => Some(limit),
-            _ => None,
-        });
-        let first = self.first.clone();
-        if self.more == 0 {
-            return first;
-        }
-        let bound = limit.and_then(|limit| limit.max.as_ref().or(limit.min.as_ref()));
-        let bound = bound.filter(|_| limit.is_some_and(|limit| !limit.of_base));
-        let what = if self.is_floor { "smallest" } else { "largest" };
-        first.note(format!(
-            "{} more like it until update {}, the {what} of all {}",
-            self.more,
-            self.last_update,
-            shown(limit, self.worst, bound.map(|bound| bound.value)),
-        ))
-    }
-}
-
-/// What was done about a breach, for the label on the policy line.
-fn answer(breach: &Breach, decision: Option<&Decision>) -> String {
-    let Some(decision) = decision.filter(|_| !breach.advice) else {
-        return if breach.advice {
-            "advice: recorded"
-        } else {
-            "the run does not start"
-        }
-        .to_owned();
-    };
-    let (mut said, done) = match decision.action {
-        Act::Commit { scale } => (
-            format!("committed {} of the update", percent(scale.get())),
-            Action::Scale,
-        ),
-        Act::Skip => ("dropped the update".to_owned(), Action::Skip),
-        Act::Rollback { to } => (format!("rolled back to update {to}"), Action::Rollback),
-        Act::Stop { to } => (format!("stopped; what is saved is update {to}"), Action::Stop),
-    };
-    if decision.slow {
-        said.push_str(", half the learning rate from here on");
-    }
-    if let Some((rung, used)) = breach.rung
-        && let Some(times) = rung.times
-    {
-        // A stronger answer to another limit takes the place of this one's own, which is used up all the same.
-        let own = if done >= Action::Rollback && rung.action < done {
-            "this limit's own: "
-        } else {
-            ""
-        };
-        let _ = write!(said, " ({own}{} {used} of {times})", action(rung.action));
-    }
-    if decision.stalled {
-        said.push_str(": too many updates in a row were not committed whole");
-    }
-    said
-}
-
-/// What a limit asks, in words: `at most 2% with 95% confidence`.
-fn wanted(limit: &Limit) -> String {
-    let confidence = limit.confidence.map_or_else(String::new, |confidence| {
-        format!(" with {}% confidence", Finite::shortest(confidence.get() * 100.0))
-    });
-    format!("{}{confidence}", limit.asked())
-}
+use crate::quantity::Finite;
 
 /// One row of the table of budgets.
 #[derive(Debug, Clone, Serialize)]
@@ -258,6 +36,20 @@ pub struct Budget {
     pub outside: bool,
     /// Uses of each rung that was used: `scale 3 of 20`.
     pub done: Vec<String>,
+    /// The update near which the budget would have ended at the last pace, where that is before the end of the run.
+    pub ends_near: Option<u64>,
+}
+
+impl Budget {
+    /// What it is a budget of: `drift.total on voices`.
+    fn name(&self) -> String {
+        let probe = self
+            .probe
+            .as_ref()
+            .map_or_else(String::new, |probe| format!(" on {probe}"));
+        let advice = if self.advice { " (advice)" } else { "" };
+        format!("{}{probe}{advice}", self.quantity)
+    }
 }
 
 /// The budgets of a run that ended, in the policy's order.
@@ -292,6 +84,9 @@ pub fn budgets(guard: &Guard, policy: &Policy) -> Vec<Budget> {
                         None => format!("{} {used}", action(rung.action)),
                     })
                     .collect(),
+                ends_near: armed
+                    .forecast(guard.clock())
+                    .filter(|update| *update < guard.clock().updates()),
             }
         })
         .collect()
@@ -304,12 +99,7 @@ pub fn budget_table(budgets: &[Budget]) -> String {
         .chain(budgets.iter().map(|budget| {
             let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "–".to_owned());
             [
-                match (&budget.probe, budget.advice) {
-                    (Some(probe), false) => format!("{} on {probe}", budget.quantity),
-                    (Some(probe), true) => format!("{} on {probe} (advice)", budget.quantity),
-                    (None, false) => budget.quantity.to_owned(),
-                    (None, true) => format!("{} (advice)", budget.quantity),
-                },
+                budget.name(),
                 budget.limit.clone(),
                 or_dash(&budget.saved),
                 or_dash(&budget.worst),
@@ -333,6 +123,30 @@ pub fn budget_table(budgets: &[Budget]) -> String {
             .map(|(cell, width)| format!("{cell:<width$}"))
             .collect();
         let _ = writeln!(out, "{}", cells.join("  ").trim_end());
+    }
+    out
+}
+
+/// What paced limits were spread over; none where no limit is paced.
+pub fn clock(guard: &Guard) -> Option<String> {
+    guard.is_paced().then(|| guard.clock().to_string())
+}
+
+/// How budgets were spread over the run, and which would have ended before it: a line each, and mostly none.
+pub fn outlook(budgets: &[Budget], guard: &Guard) -> String {
+    let mut out = String::new();
+    for budget in budgets {
+        if let Some(update) = budget.ends_near {
+            let _ = writeln!(
+                out,
+                "{}: at the last pace the budget would have ended near update {update} of {}",
+                budget.name(),
+                guard.clock().updates()
+            );
+        }
+    }
+    if let Some(clock) = clock(guard) {
+        let _ = writeln!(out, "paced limits were spread over {clock}");
     }
     out
 }
@@ -440,6 +254,8 @@ pub struct TrainSummary<'a> {
     pub saved_from: Option<u64>,
     /// Halvings of the learning rate.
     pub halvings: u32,
+    /// What paced limits were spread over; none where no limit is paced.
+    pub clock: Option<String>,
     /// Every armed limit.
     pub budgets: Vec<Budget>,
     /// The hash of the journal's last line.
@@ -463,49 +279,6 @@ pub fn summary_json(summary: &TrainSummary<'_>) -> String {
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text
-}
-
-/// A reading in the unit that the author wrote, short, and on its own side of the bound.
-pub fn shown(limit: Option<&Limit>, reading: Reading, bound: Option<Finite>) -> String {
-    let Reading::Value(value) = reading else {
-        return "not finite".to_owned();
-    };
-    let unit = limit.and_then(|limit| limit.unit);
-    let (scale, after) = match unit {
-        Some(Unit::Percent) => (100.0, "%"),
-        Some(Unit::Bits) => (1.0 / std::f64::consts::LN_2, " bits"),
-        Some(Unit::Nats) => (1.0, " nats"),
-        _ => (1.0, ""),
-    };
-    let text = match bound {
-        Some(bound) => Finite::beside(value.get() * scale, bound.get() * scale),
-        None => rounded(value.get() * scale),
-    };
-    format!("{text}{after}")
-}
-
-/// Four digits, for numbers beside which no bound stands.
-fn rounded(value: impl Into<Reading>) -> String {
-    match value.into() {
-        Reading::Value(value) => {
-            let short: f64 = format!("{:.3e}", value.get()).parse().unwrap_or(value.get());
-            Finite::shortest(short)
-        }
-        Reading::NotFinite => "not finite".to_owned(),
-    }
-}
-
-fn percent(share: f64) -> String {
-    format!("{} %", Finite::shortest((share * 1000.0).round() / 10.0))
-}
-
-fn action(action: Action) -> &'static str {
-    match action {
-        Action::Scale => "scale",
-        Action::Skip => "skip",
-        Action::Rollback => "rollback",
-        Action::Stop => "stop",
-    }
 }
 
 /// The finding for a limit that no meter of this version reads.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::guard::Look;
 use crate::meter::Reading;
 use crate::meter::kl::Logits;
+use crate::meter::template::{self, Phrasing};
 
 /// Logits along a row of tokens, positions × vocabulary; none while the row was not looked at.
 pub(in crate::train) type RowLogits = Option<Arc<Vec<f32>>>;
@@ -68,6 +69,12 @@ impl Behaviour {
         rows.iter().flatten().map(move |values| Logits { vocab, values })
     }
 
+    /// The phrasing that most of the answers to a probe's prompts have in common.
+    pub(in crate::train) fn phrasing(&self, probe: usize) -> Option<Phrasing> {
+        let samples = self.samples.get(&probe)?.as_ref()?;
+        template::phrasing(samples.texts.iter().map(String::as_str))
+    }
+
     /// The same answers of a state that another batch led to.
     pub fn without_batch(&self) -> Behaviour {
         Behaviour {
@@ -103,5 +110,30 @@ impl Behaviour {
         self.logits
             .get(&look)
             .is_some_and(|rows| rows.iter().all(Option::is_some))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_phrasing_is_that_of_the_answers_of_a_probe() {
+        let answers = ["Once upon a time a king", "Once upon a time a cat", "No."];
+        let samples = Samples {
+            tokens: Vec::new(),
+            texts: answers.map(str::to_owned).into(),
+        };
+        let behaviour = Behaviour {
+            samples: BTreeMap::from([(1, Some(Arc::new(samples))), (2, None)]),
+            ..Behaviour::default()
+        };
+        let found = behaviour.phrasing(1).unwrap();
+        assert_eq!(
+            (found.to_string().as_str(), found.samples),
+            ("once upon a time a …", vec![0, 1])
+        );
+        assert_eq!(behaviour.phrasing(2), None);
+        assert_eq!(behaviour.phrasing(0), None);
     }
 }

@@ -9,7 +9,7 @@ use super::model::{Llama, Target};
 use super::optim::{self, AdamW, Matrices, Proposal};
 use super::state::State;
 use super::tensors::padded;
-use crate::facts::Course;
+use crate::quantity::Course;
 
 /// The model, the data and the settings of a run.
 pub struct Engine {

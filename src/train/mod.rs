@@ -12,6 +12,7 @@ pub mod engine;
 pub mod error;
 pub mod folder;
 pub mod gradients;
+pub mod kept;
 pub mod live;
 pub mod lora;
 pub mod machine;

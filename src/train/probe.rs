@@ -15,6 +15,8 @@ pub struct Probe {
     pub kind: ProbeKind,
     /// Its rows, in the order of the file.
     pub rows: Vec<Row>,
+    /// What the base answered to its prompts, where that is kept; otherwise it is drawn.
+    pub kept: Option<Vec<Vec<u32>>>,
 }
 
 /// One row of a probe.
@@ -87,6 +89,7 @@ impl Probe {
             name: name.to_owned(),
             kind,
             rows,
+            kept: None,
         })
     }
 }

@@ -18,6 +18,7 @@ use crate::ir::Policy;
 use crate::ledger::{self, Base, Entry, Number, Try, Update, Why};
 use crate::meter::Reading;
 use crate::meter::kl::Moved;
+use crate::meter::template::Phrasing;
 use crate::quantity::{Finite, Moment, Quantity};
 
 /// What looks at a run from outside.
@@ -126,6 +127,8 @@ pub struct Told {
     pub breach: Breach,
     /// For drift, what moved most.
     pub moved: Option<Moved>,
+    /// For templates, the phrasing of most samples.
+    pub phrasing: Option<Phrasing>,
 }
 
 /// How a run ended.
@@ -418,6 +421,10 @@ impl Run<'_, '_> {
             let told = Told {
                 breach: breach.clone(),
                 moved,
+                phrasing: breach
+                    .probe
+                    .filter(|_| breach.quantity == Quantity::TemplateShare)
+                    .and_then(|probe| now.phrasing(probe)),
             };
             self.watch.see(Event::Breached { told: &told, decision });
         }

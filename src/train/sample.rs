@@ -12,6 +12,9 @@ use super::random::{Purpose, Stream};
 /// Rows that are drawn side by side: more share each reading of the weights, and fewer leave their keys and values in the
 /// processor's cache.
 const ROWS_AT_ONCE: usize = 6;
+/// How far in cumulated probability a draw may lie from its token when it is checked: rows in another company have logits
+/// that differ by rounding. A token that was exchanged is hardly ever as near.
+const ROUNDING: f64 = 1e-3;
 
 /// `length` tokens after each of `prompts`; `None` when the model gives logits that are not finite. The end of text is a
 /// token like any other, so that every sample has the same length.
@@ -23,6 +26,21 @@ pub fn sample(
     prompts: &[Vec<u32>],
     length: usize,
     seed: u64,
+) -> Result<Option<Vec<Vec<u32>>>> {
+    sample_seen(model, adapter, prompts, length, seed, &mut |_| {})
+}
+
+/// As [`sample`]; `seen` is told how many prompts are done, after every few.
+///
+/// # Errors
+/// As there.
+pub fn sample_seen(
+    model: &Llama,
+    adapter: Option<&Adapter>,
+    prompts: &[Vec<u32>],
+    length: usize,
+    seed: u64,
+    seen: &mut dyn FnMut(usize),
 ) -> Result<Option<Vec<Vec<u32>>>> {
     let vocab = model.config().vocab;
     if let Some(row) = prompts.iter().position(Vec::is_empty) {
@@ -37,15 +55,30 @@ pub fn sample(
     let mut samples = Vec::with_capacity(prompts.len());
     for prompts in prompts.chunks(ROWS_AT_ONCE) {
         let first = samples.len();
-        let unit = |row: usize, position: usize| {
-            Stream::new(seed, Purpose::Sample, position as u64, (first + row) as u64).unit()
-        };
+        let unit = |row: usize, position: usize| number(seed, first + row, position);
         match together(&decoder, prompts, length, vocab, unit)? {
             Some(drawn) => samples.extend(drawn),
             None => return Ok(None),
         }
+        seen(samples.len());
     }
     Ok(Some(samples))
+}
+
+/// Whether `tokens` are what [`sample`] draws from `logits` (positions × vocabulary) after the prompt of a `row` that has
+/// so many tokens: each token is the one at which its number falls, give or take [`ROUNDING`].
+pub fn is_sample(logits: &[f32], vocab: usize, tokens: &[u32], (row, prompt): (usize, usize), seed: u64) -> bool {
+    let positions = logits.chunks_exact(vocab.max(1));
+    positions.len() == tokens.len()
+        && positions
+            .zip(tokens)
+            .enumerate()
+            .all(|(step, (logits, token))| could_draw(logits, number(seed, row, prompt + step), *token))
+}
+
+/// The number that a row draws a position with.
+fn number(seed: u64, row: usize, position: usize) -> f64 {
+    Stream::new(seed, Purpose::Sample, position as u64, row as u64).unit()
 }
 
 /// The samples of a few rows; `unit` gives a row's number at a position.
@@ -75,13 +108,30 @@ fn together(
     Ok(Some(samples))
 }
 
-/// The token at which the cumulated softmax of `logits` passes `unit`; `None` when a logit is not finite.
-fn draw(logits: &[f32], unit: f64) -> Option<u32> {
+/// Whether `unit` falls on this token, give or take [`ROUNDING`]. Never when a logit is not finite.
+fn could_draw(logits: &[f32], unit: f64, token: u32) -> bool {
+    let weights = weights(logits).unwrap_or_default();
+    let total: f64 = weights.iter().sum();
+    let before: f64 = weights.iter().take(token as usize).sum();
+    let Some(weight) = weights.get(token as usize) else {
+        return false;
+    };
+    let (from, to) = (before / total, (before + weight) / total);
+    (from - ROUNDING..=to + ROUNDING).contains(&unit)
+}
+
+/// The exponentials of logits, from the largest on; `None` when one is not finite.
+fn weights(logits: &[f32]) -> Option<Vec<f64>> {
     if logits.iter().any(|logit| !logit.is_finite()) {
         return None;
     }
     let largest = logits.iter().fold(f32::NEG_INFINITY, |most, logit| most.max(*logit));
-    let weights: Vec<f64> = logits.iter().map(|logit| f64::from(logit - largest).exp()).collect();
+    Some(logits.iter().map(|logit| f64::from(logit - largest).exp()).collect())
+}
+
+/// The token at which the cumulated softmax of `logits` passes `unit`; `None` when a logit is not finite.
+fn draw(logits: &[f32], unit: f64) -> Option<u32> {
+    let weights = weights(logits)?;
     let mut left = unit * weights.iter().sum::<f64>();
     let passed = weights.iter().position(|weight| {
         left -= weight;
@@ -109,6 +159,15 @@ mod tests {
         assert_eq!(draw(&logits, 0.81), Some(2));
         assert_eq!(draw(&logits, 1.0), Some(2));
         assert_eq!(draw(&[0.0, f32::NAN], 0.5), None);
+    }
+
+    #[test]
+    fn a_token_is_known_by_where_its_number_falls() {
+        let logits = [0f32, 3f32.ln(), 0.0];
+        assert!(could_draw(&logits, 0.19, 0) && !could_draw(&logits, 0.19, 1) && !could_draw(&logits, 0.19, 2));
+        assert!(could_draw(&logits, 0.2, 0) && could_draw(&logits, 0.2, 1) && !could_draw(&logits, 0.2, 2));
+        assert!(!could_draw(&logits, 0.79, 3));
+        assert!(!could_draw(&[0.0, f32::NAN], 0.1, 0) && !could_draw(&[], 0.1, 0));
     }
 
     #[test]

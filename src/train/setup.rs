@@ -14,8 +14,9 @@ use super::model::Llama;
 use super::optim::AdamW;
 use super::probe::Probe;
 use super::state::State;
-use crate::facts::{Course, Recipe};
+use crate::facts::Recipe;
 use crate::quantity::ProbeKind;
+use crate::source::sha256;
 
 /// A run that could begin.
 pub struct Setup {
@@ -110,7 +111,7 @@ impl Setup {
                     eps: recipe.adam_epsilon.value.get(),
                     decay: recipe.weight_decay.value.get(),
                 },
-                course: Course::of(recipe, updates),
+                course: recipe.course(updates),
                 peak_rate: recipe.learning_rate.value.get(),
                 clip_norm: Some(recipe.max_grad_norm.value.get()).filter(|norm| *norm > 0.0),
             },
@@ -132,6 +133,16 @@ impl Setup {
             ids.truncate(self.max_positions);
             Ok(ids)
         })
+    }
+
+    /// The hash of the model: that of the list of its files as `sha256sum` prints it, in the order of their names.
+    pub fn model_hash(&self) -> String {
+        let list: Vec<String> = self
+            .model_files
+            .iter()
+            .map(|(name, hash)| format!("{hash}  {name}\n"))
+            .collect();
+        sha256(list.concat().as_bytes())
     }
 
     /// The text of an answer: what stands before the token that ends it.

@@ -199,6 +199,7 @@ fn probes(bytes: &[u32], tokens: usize) -> BTreeMap<usize, Probe> {
         name: String::new(),
         kind,
         rows,
+        kept: None,
     };
     texts
         .into_iter()

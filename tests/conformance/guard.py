@@ -3,7 +3,8 @@
 
     python3 tests/conformance/guard.py path/to/ftrisk
 
-A case is a text: `> ` is sent, `< ` is expected, `close` closes the loop's side, `exit N` is the exit code. Of an expected
+A case is a text: `> ` is sent, `< ` is expected, `close` closes the loop's side, `exit N` is the exit code, `with NAME`
+names another policy than `conformance`. Of an expected
 object every field has to be there with this value; fields that it does not name are free, and a text that ends in `*` is
 the beginning of one. Needs Python 3.8 and its standard library, so it can be copied as the start of another loop's tests.
 """
@@ -31,8 +32,10 @@ def fits(expected, found):
 
 def play(ftrisk, case):
     """Plays one case; gives what is wrong, or None."""
+    lines = case.read_text(encoding="utf-8").splitlines()
+    policy = next((line[5:] for line in lines if line.startswith("with ")), "conformance")
     guard = subprocess.Popen(
-        [ftrisk, "guard", "conformance.riskpolicy", "run.yaml"],
+        [ftrisk, "guard", f"{policy}.riskpolicy", "run.yaml"],
         cwd=HERE,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -40,7 +43,7 @@ def play(ftrisk, case):
         encoding="utf-8",
     )
     try:
-        for number, line in enumerate(case.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(lines, 1):
             if line.startswith("> "):
                 guard.stdin.write(line[2:] + "\n")
                 guard.stdin.flush()
@@ -54,7 +57,7 @@ def play(ftrisk, case):
                 more, code = guard.stdout.read(), guard.wait(timeout=10)
                 if more or code != int(line[5:]):
                     return f"line {number} expects the end with {line[5:]}, it ends with {code} after {more!r}"
-            elif line and not line.startswith("#"):
+            elif line and not line.startswith(("#", "with ")):
                 return f"line {number} is no line of a case"
         return None if guard.returncode is not None else "the case has no `exit`"
     finally:

@@ -211,6 +211,7 @@ fn help_and_explanations() {
     if cfg!(feature = "train") {
         insta::assert_snapshot!("help", screen(&["--help"]));
         insta::assert_snapshot!("help_train", screen(&["train", "--help"]));
+        insta::assert_snapshot!("help_probe_build", screen(&["probe", "build", "--help"]));
         insta::assert_snapshot!("help_probe_check", screen(&["probe", "check", "--help"]));
         insta::assert_snapshot!("no_command", screen(&[]));
     } else {

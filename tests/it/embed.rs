@@ -325,3 +325,25 @@ fn what_cannot_be_governed_is_refused_before_the_first_update() {
     );
     assert!(Builder::strict(&policy("advise max lora.effective_rank 1"), RUN, Launch::default()).is_ok());
 }
+
+#[test]
+fn paced_limits_go_by_the_schedule_that_the_loop_names() {
+    use ftrisk::guard::Clock;
+    use ftrisk::quantity::{Course, Shape};
+    let model = Model::new();
+    let clock = |tell: &dyn Fn(Builder<'static>) -> Builder<'static>| {
+        let table = model.table.clone();
+        let policy = policy("max drift.total 9 nats on general paced else stop");
+        let builder = Builder::new(&policy, RUN, Launch::default()).unwrap();
+        let builder = builder
+            .text("general", move || Ok(vec![table.as_tensor().clone()]))
+            .reading(Quantity::LoraEffectiveRank, None, || Ok(Estimate::exact(1.5.into())));
+        let governed = tell(builder).build(vec![model.table.clone()]).unwrap();
+        *governed.guard().clock()
+    };
+    let course = Course::new(Shape::Cosine, 40, 4);
+    assert_eq!(clock(&|builder| builder.course(course)), Clock::Dose(course));
+    assert_eq!(clock(&|builder| builder.updates(40)), Clock::Updates(40));
+    // Without an end there is nothing to be spread over, and nothing is slowed.
+    assert_eq!(clock(&|builder| builder), Clock::Updates(0));
+}

@@ -205,3 +205,46 @@ fn loops_in_python_are_governed() {
     let lines = read("examples/foreign_loop.py").lines().count();
     assert!(lines <= 80, "the example has {lines} lines");
 }
+
+#[test]
+fn a_paced_limit_goes_by_the_dose_of_the_run_files_schedule() {
+    let probe = "{\"text\":\"a river\"}\n";
+    let policy = format!(
+        "policy \"p\" for stage sft\nprobe text general \"g.jsonl\" sha256 \"{}\" every 2 updates\n\
+         max drift.total 1 nats on general paced else stop\n",
+        ftrisk::source::sha256(probe.as_bytes())
+    );
+    let run = |scheduler: &str| {
+        format!(
+            "model_name_or_path: any/model\nstage: sft\ndo_train: true\nfinetuning_type: lora\nlearning_rate: 1.0e-4\n\
+             max_steps: 10\nlr_scheduler_type: {scheduler}\n"
+        )
+    };
+    let drift = |value: f64| format!("[{{\"quantity\":\"drift.total\",\"probe\":\"general\",\"value\":{value}}}]");
+    let mut sent = format!("{{\"type\":\"base\",\"readings\":{}}}\n", drift(0.0));
+    for (update, value) in [(1, None), (2, Some(0.3))] {
+        let readings = value.map_or_else(|| "[]".to_owned(), drift);
+        sent += &format!("{{\"type\":\"propose\",\"update\":{update},\"scale\":1,\"readings\":[]}}\n");
+        sent += &format!("{{\"type\":\"decide\",\"update\":{update},\"readings\":{readings}}}\n");
+    }
+    let guard = |scheduler: &str| {
+        let case = Case::new().file("p.riskpolicy", &policy).file("r.yaml", run(scheduler));
+        let case = case.file("g.jsonl", probe).args(["guard", "p.riskpolicy", "r.yaml"]);
+        case.args(["--journal", "j.jsonl"]).stdin(sent.clone()).run().code(1)
+    };
+    // After two of ten updates, 19 of 55 of the dose are over.
+    let by_dose = guard("linear")
+        .stdout_has("\"clock\":\"the dose of a linear schedule of 10 updates\"")
+        .stdout_lacks("\"rate_factor\":0.5")
+        .stderr_has("paced limits were spread over the dose of a linear schedule of 10 updates");
+    let journal = by_dose.file("j.jsonl");
+    assert!(
+        journal.contains("\"schedule\":{\"shape\":\"linear\",\"warmup\":0}"),
+        "{journal}"
+    );
+    // A schedule that ftrisk does not compute: the updates.
+    let by_updates = guard("polynomial")
+        .stdout_has("\"clock\":\"10 updates\"")
+        .stdout_has("\"rate_factor\":0.5");
+    assert!(!by_updates.file("j.jsonl").contains("\"schedule\""));
+}

@@ -80,12 +80,14 @@ const CRATES: &[(&str, &[&str])] = &[
         &[
             "report/facts.rs",
             "report/json.rs",
+            "report/probe.rs",
             "report/train.rs",
             "ledger/entry.rs",
             "ledger/number.rs",
             "ledger/chain.rs",
             "protocol/message.rs",
             "protocol/answer.rs",
+            "train/kept.rs",
         ],
     ),
     (
@@ -93,6 +95,7 @@ const CRATES: &[(&str, &[&str])] = &[
         &[
             "report/facts.rs",
             "report/json.rs",
+            "report/probe.rs",
             "report/train.rs",
             "ledger/chain.rs",
             "protocol/message.rs",
@@ -100,6 +103,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "train/config.rs",
             "train/data/files.rs",
             "train/folder.rs",
+            "train/kept.rs",
             "train/lora.rs",
             "train/probe.rs",
             "cmd/governed.rs",

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fs;
 
 use candle_core::{Device, Tensor};
+use ftrisk::meter::cross_entropy::cross_entropy;
 use ftrisk::meter::kl::{Logits, drift};
 use ftrisk::quantity::ProbeKind;
 use ftrisk::source::Sources;
@@ -16,7 +17,7 @@ use ftrisk::train::setup::Setup;
 use ftrisk::train::state::State;
 use ftrisk::train::tensors;
 
-use crate::sums::root_js;
+use super::sums::{mean, root_js};
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -55,6 +56,16 @@ impl Bench {
     /// What the model says on every `nth` snippet of the probe; without an adapter it is the base.
     pub fn answers(&self, adapter: Option<&Adapter>, nth: usize) -> Outcome<Answers> {
         let rows: Vec<&[u32]> = self.probe.iter().step_by(nth).map(Vec::as_slice).collect();
+        self.answers_to(&rows, adapter)
+    }
+
+    /// What the model says along every held-out row, its question included.
+    pub fn task_answers(&self, adapter: Option<&Adapter>) -> Outcome<Answers> {
+        let rows: Vec<&[u32]> = self.held.iter().map(|row| row.tokens.as_slice()).collect();
+        self.answers_to(&rows, adapter)
+    }
+
+    fn answers_to(&self, rows: &[&[u32]], adapter: Option<&Adapter>) -> Outcome<Answers> {
         let model = &self.engine.model;
         let mut answers = Answers::new();
         for rows in rows.chunks(ROWS_AT_ONCE) {
@@ -65,6 +76,17 @@ impl Bench {
             }
         }
         Ok(answers)
+    }
+
+    /// Cross entropy in nats a token of the probe's own texts: what the base was trained to say.
+    pub fn surprise(&self, answers: &Answers) -> f64 {
+        let vocab = self.engine.model.config().vocab;
+        let texts = self.probe.iter().zip(answers).map(|(tokens, values)| {
+            let next = tokens.get(1..).unwrap_or_default();
+            let values = values.get(..next.len() * vocab).unwrap_or_default();
+            cross_entropy(Logits { vocab, values }, next)
+        });
+        mean(&texts.collect::<Vec<f64>>())
     }
 
     /// Forward KL in nats a token.
@@ -94,7 +116,8 @@ impl Bench {
     }
 }
 
-fn setup(keys: &Keys) -> Outcome<Setup> {
+/// The run of `sound.yaml` with other keys, loaded.
+pub fn setup(keys: &Keys) -> Outcome<Setup> {
     let mut lines: Vec<String> = fs::read_to_string(RUN)?.lines().map(str::to_owned).collect();
     for (key, value) in keys {
         let (begins, line) = (format!("{key}:"), format!("{key}: {value}"));

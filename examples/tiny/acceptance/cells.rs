@@ -4,10 +4,12 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::bench::Outcome;
-use crate::moments::{self, Case, Rule};
-use crate::poison::{self, Poison};
-use crate::runs::{self, Run, Scale};
+use super::bench::Outcome;
+use super::contraction;
+use super::forgetting;
+use super::moments::{self, Case, Rule};
+use super::poison::{self, Poison};
+use super::runs::{self, Run, Scale};
 
 /// One measurement; its words are its name.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +18,8 @@ pub enum Cell {
     Run(Run),
     Poison { poison: Poison, seed: u64 },
     Moments { rule: Rule, case: Case, seed: u64 },
+    Forgetting(Run),
+    Contraction { seed: u64 },
 }
 
 impl fmt::Display for Cell {
@@ -25,6 +29,8 @@ impl fmt::Display for Cell {
             Cell::Run(run) => run.fmt(f),
             Cell::Poison { poison, seed } => write!(f, "poison {poison:?} seed {seed}"),
             Cell::Moments { rule, case, seed } => write!(f, "moments {rule:?} {case:?} seed {seed}"),
+            Cell::Forgetting(run) => write!(f, "forgetting in {run}"),
+            Cell::Contraction { seed } => write!(f, "contraction seed {seed}"),
         }
     }
 }
@@ -36,11 +42,14 @@ impl Cell {
             Cell::Run(run) => run.measure(),
             Cell::Poison { poison, seed } => poison::measure(poison, seed),
             Cell::Moments { rule, case, seed } => moments::measure(rule, case, seed),
+            Cell::Forgetting(run) => forgetting::measure(&run),
+            Cell::Contraction { seed } => contraction::measure(seed),
         }
     }
 }
 
 pub const SEEDS: [u64; 3] = [1, 2, 3];
+pub const CONTRACTION_SEEDS: [u64; 3] = [1, 2, 3];
 pub const POISONS: [Poison; 2] = [Poison::Magnified, Poison::Shuffled];
 pub const POISON_SEEDS: [u64; 2] = [1, 2];
 pub const CASES: [Case; 4] = [Case::Sound, Case::Mild, Case::Narrow, Case::Poisoned];
@@ -58,6 +67,8 @@ pub const RANKS: [u64; 5] = [1, 2, 4, 8, 16];
 pub const RANK_SEEDS: [u64; 2] = [1, 2];
 /// Rates with updates for one dose, the longest of them.
 pub const DOSES: [(f64, u64); 4] = [(3e-4, 120), (1e-3, 36), (3e-3, 12), (9e-3, 4)];
+/// What rate times updates is in each of them.
+pub const DOSE: f64 = 0.036;
 pub const SMOOTH_RATES: [f64; 3] = [3e-4, 1e-3, 3e-3];
 pub const SCHEDULES: [&str; 2] = ["constant", "cosine"];
 pub const SMOOTH_SEEDS: [u64; 1] = [1];
@@ -83,6 +94,31 @@ pub fn at_dose(rate: f64, updates: u64, seed: u64) -> Run {
             ..Run::default()
         },
     }
+}
+
+/// A run on other data.
+pub fn at_data(data: &'static str, seed: u64) -> Run {
+    Run {
+        data,
+        seed,
+        ..Run::default()
+    }
+}
+
+/// The runs whose forgetting is read: every rate with every rank at 4 rows, and with other batches at rank 8.
+pub fn forgetful() -> Vec<Run> {
+    let mut runs = Vec::new();
+    for rate in [3e-4, 1e-3, 3e-3, 1e-2] {
+        for (batch, rank) in [(4, 2), (4, 8), (4, 16), (1, 8), (8, 8)] {
+            runs.push(Run {
+                rate,
+                batch,
+                rank,
+                ..Run::default()
+            });
+        }
+    }
+    runs
 }
 
 /// A run of the rank sweep; at rank 8 all scales are one.
@@ -157,6 +193,9 @@ pub fn all() -> Vec<Cell> {
             push(&mut cells, RANKS.map(|rank| at_rank(rank, scale, seed)));
         }
     }
+    push(&mut cells, SEEDS.map(|seed| at_data("narrow", seed)));
+    cells.extend(CONTRACTION_SEEDS.map(|seed| Cell::Contraction { seed }));
+    cells.extend(forgetful().into_iter().map(Cell::Forgetting));
     cells
 }
 

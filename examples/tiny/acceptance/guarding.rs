@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::cells::{
-    CASES, Cell, MOMENT_RULES, POISON_SEEDS, POISONS, SCHEDULES, SEEDS, SMOOTH_RATES, SMOOTH_SEEDS, rules, smooth,
+use super::cells::{
+    CASES, Cell, MOMENT_RULES, POISON_SEEDS, POISONS, SCHEDULES, SEEDS, SMOOTH_RATES, SMOOTH_SEEDS, smooth,
 };
-use crate::moments::{Case, Rule};
-use crate::rules::{Cells, Row, Run as _, numbers, sig, yes};
-use crate::sums::{deviation, mean};
+use super::moments::{Case, Rule};
+use super::poison::Poison;
+use super::rules::{Cells, Row, Run as _, numbers, sig, two, yes};
+use super::sums::{deviation, mean};
 
 /// The KLs of one way back, 10, 20 and 30 updates later.
 fn back(cells: &Cells, name: &str, way: &str) -> Option<Vec<f64>> {
@@ -34,11 +35,11 @@ pub fn rollback(cells: &Cells) -> Option<Row> {
     );
     Some(Row {
         number: "H11",
-        what: "one spoilt update rolled back, KL to the clean run 30 updates later",
-        rule: "weights and moments back: below 5 % of weights alone",
+        what: "a spoilt update rolled back, KL to the clean run 30 updates later",
+        rule: "with weights and moments below 5 % of weights alone",
         result: format!(
-            "{:.1} %, {}; weights alone leave {:.0} to {:.0} % of no rollback",
-            100.0 * most,
+            "{} %, {}; weights alone leave {:.0} to {:.0} % of the damage",
+            if most == 0.0 { "0".to_owned() } else { two(100.0 * most) },
             if same { "the same bits" } else { "not the same bits" },
             100.0 * low,
             100.0 * high
@@ -84,9 +85,9 @@ pub fn path(cells: &Cells) -> Option<Row> {
     let shown: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.0}")).collect();
     Some(Row {
         number: "H15",
-        what: "path of root JS, and sum of the updates' KL, at rate 3e-4",
-        rule: "path ≥ displacement at every update; displacement over sum of KL > 10",
-        result: format!("ratios {}", shown.join(", ")),
+        what: "the path in root-JS, and the sum of the updates' KL, at rate 3e-4",
+        rule: "path never shorter than displacement; drift over the sum above 10",
+        result: shown.join(", "),
         holds: yes(longer && ratios.iter().all(|ratio| *ratio > 10.0)),
     })
 }
@@ -170,28 +171,38 @@ fn came(cells: &Cells, rule: Rule, case: Case) -> Option<Came> {
     })
 }
 
-pub fn moments(cells: &Cells) -> Option<Row> {
-    let mut best = Vec::new();
-    for case in CASES {
-        let mut of: Vec<(f64, f64, Rule)> = Vec::new();
-        for rule in rules(case).iter().filter(|rule| **rule != Rule::Free) {
-            let came = came(cells, *rule, case)?;
-            of.push((came.held, came.scaled, *rule));
+/// The table of the page: held-out loss, drift and scaled updates of each rule in each case.
+pub fn moments(cells: &Cells) -> Option<String> {
+    let mut text = String::from("| moments | sound | mild | narrow | poisoned |\n|---|---|---|---|---|\n");
+    for (rule, words) in [
+        (Rule::Kept, "those of the whole update"),
+        (Rule::Restored, "those from before"),
+        (Rule::MixedCorrected, "interpolated by the part"),
+        (
+            Rule::ByHalf,
+            "**of the whole where at least half is taken, else from before**",
+        ),
+    ] {
+        write!(text, "| {words} |").ok()?;
+        for case in CASES {
+            let came = came(cells, rule, case)?;
+            write!(text, " {:.3}, {:.3}, {:.0} |", came.held, came.drift, came.scaled).ok()?;
         }
-        let least = of.iter().min_by(|a, b| a.0.total_cmp(&b.0))?;
-        let rarest = of.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
-        best.push(format!(
-            "{case:?}: best held-out loss {:?} ({:.3}), fewest scalings {:?} ({:.0})",
-            least.2, least.0, rarest.2, rarest.1
-        ));
+        text.push('\n');
     }
-    Some(Row {
-        number: "MOM",
-        what: "Adam's moments after a part of an update",
-        rule: "reported",
-        result: best.join("; "),
-        holds: "reported".to_owned(),
-    })
+    Some(text)
+}
+
+/// How far the spoilt updates of a kind moved the model, on average, in nats.
+pub fn spoilt_by(cells: &Cells, poison: Poison) -> Option<f64> {
+    let by = |seed| {
+        cells
+            .get(&Cell::Poison { poison, seed }.to_string())?
+            .get("spoilt_by")?
+            .as_f64()
+    };
+    let by: Option<Vec<f64>> = POISON_SEEDS.iter().map(|seed| by(*seed)).collect();
+    Some(mean(&by?))
 }
 
 pub fn moments_table(cells: &Cells) -> String {

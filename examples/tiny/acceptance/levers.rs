@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::cells::{RANK_SEEDS, RANKS, SCALES, SEEDS, at_batch, at_rank};
-use crate::rules::{Cells, Row, Run as _, sig, yes};
-use crate::runs::Scale;
-use crate::sums::{exponent, mean};
+use super::cells::{RANK_SEEDS, RANKS, SCALES, SEEDS, at_batch, at_rank};
+use super::rules::{Cells, Row, Run as _, sig, yes};
+use super::runs::Scale;
+use super::sums::{exponent, mean};
 
-fn by_rank(cells: &Cells, scale: Scale) -> Option<Vec<f64>> {
+pub fn by_rank(cells: &Cells, scale: Scale) -> Option<Vec<f64>> {
     let of_rank = |rank: &u64| {
         let drifts: Option<Vec<f64>> = RANK_SEEDS
             .iter()
@@ -19,26 +19,19 @@ fn by_rank(cells: &Cells, scale: Scale) -> Option<Vec<f64>> {
 }
 
 pub fn rank(cells: &Cells) -> Option<Row> {
-    let [per_rank, per_root, constant] = SCALES.map(|scale| by_rank(cells, scale));
     let rises = |means: &[f64]| means.is_sorted_by(|a, b| a < b);
-    let (per_rank, per_root, constant) = (per_rank?, per_root?, constant?);
-    let word = |means: &[f64]| {
-        if rises(means) {
-            "rises"
-        } else {
-            "does not rise throughout"
-        }
+    let (per_root, constant) = (by_rank(cells, Scale::PerRoot)?, by_rank(cells, Scale::Constant)?);
+    let result = match (rises(&per_root), rises(&constant)) {
+        (true, true) => "both rise",
+        (true, false) => "at a constant scale it does not rise throughout",
+        (false, true) => "under alpha ÷ √rank it does not rise throughout",
+        (false, false) => "neither rises throughout",
     };
     Some(Row {
         number: "H8",
-        what: "drift after 40 updates against the rank, 1 to 16",
-        rule: "rises under alpha/√r and under a constant scale; no claim under alpha/r",
-        result: format!(
-            "alpha/√r {}, constant {}; alpha/r {}",
-            word(&per_root),
-            word(&constant),
-            word(&per_rank)
-        ),
+        what: "drift against the rank, 1 to 16",
+        rule: "rises under alpha ÷ √rank and at a constant scale; no claim under alpha ÷ rank",
+        result: result.to_owned(),
         holds: yes(rises(&per_root) && rises(&constant)),
     })
 }
@@ -54,10 +47,10 @@ pub fn rank_table(cells: &Cells) -> String {
     text
 }
 
-const BATCHES: [u64; 3] = [1, 4, 16];
+pub const BATCHES: [u64; 3] = [1, 4, 16];
 
 /// Drift by batch at 40 updates, or at 160 samples.
-fn by_batch(cells: &Cells, samples: bool, seed: u64) -> Option<Vec<f64>> {
+pub fn by_batch(cells: &Cells, samples: bool, seed: u64) -> Option<Vec<f64>> {
     let at = |batch: &u64| {
         let updates = if samples { 160 / batch } else { 40 };
         cells.drift(&at_batch(*batch, seed), updates)
@@ -75,19 +68,18 @@ pub fn batch(cells: &Cells) -> Option<Row> {
         }
     }
     let [updates, samples] = slopes;
-    let shown = |slopes: &[f64]| -> String {
-        let shown: Vec<String> = slopes.iter().map(|slope| format!("{slope:+.2}")).collect();
-        shown.join(", ")
+    // From the weakest to the strongest.
+    let shown = |slopes: &[f64]| {
+        let mut sorted = slopes.to_vec();
+        sorted.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
+        let ends = [sorted.first(), sorted.last()].map(|end| end.copied().unwrap_or(f64::NAN));
+        ends.map(|slope| format!("{slope:+.2}").replace('-', "−")).join(" to ")
     };
     Some(Row {
         number: "H10",
-        what: "the exponent of drift against the batch, 1 to 16, 3 seeds",
-        rule: "up at matched updates, down at matched samples",
-        result: format!(
-            "matched updates {}; matched samples {}",
-            shown(&updates),
-            shown(&samples)
-        ),
+        what: "drift against the batch, 1 to 16",
+        rule: "up at equal updates, down at equal samples",
+        result: format!("exponents {} and {}", shown(&updates), shown(&samples)),
         holds: yes(updates.iter().all(|slope| *slope > 0.0) && samples.iter().all(|slope| *slope < 0.0)),
     })
 }

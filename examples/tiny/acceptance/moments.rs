@@ -5,9 +5,9 @@ use ftrisk::train::optim::{Matrices, Moments, Proposal};
 use ftrisk::train::state::State;
 use serde_json::{Value, json};
 
-use crate::bench::{Answers, Bench, Outcome};
-use crate::poison::magnified;
-use crate::runs::{Run, short};
+use super::bench::{Answers, Bench, Outcome};
+use super::poison::magnified;
+use super::runs::{Run, short};
 
 /// The moments after `scale` times an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::cells::{SCHEDULES, SMOOTH_RATES, SMOOTH_SEEDS, smooth};
-use crate::rules::{Cells, Row, Run as _, sig};
-use crate::sums::{exponent, mean};
+use super::cells::{SCHEDULES, SMOOTH_RATES, SMOOTH_SEEDS, smooth};
+use super::rules::{Cells, Run as _, sig};
+use super::sums::exponent;
 
 /// A clock: where in the run an update stands, from 0 to 1.
 type Clock = fn(&[f64; 6], &[f64; 6]) -> f64;
@@ -64,8 +64,8 @@ pub fn table(cells: &Cells) -> String {
     text
 }
 
-/// Which clock a linear allowance should run on.
-pub fn row(cells: &Cells) -> Option<Row> {
+/// The worst drift over a linear allowance in each cosine run, by update and by dose.
+pub fn worsts(cells: &Cells) -> Option<[Vec<f64>; 2]> {
     let mut worsts = CLOCKS.map(|_| Vec::new());
     for rate in SMOOTH_RATES {
         for seed in SMOOTH_SEEDS {
@@ -75,12 +75,5 @@ pub fn row(cells: &Cells) -> Option<Row> {
             }
         }
     }
-    let [by_update, by_dose] = worsts.map(|worsts| mean(&worsts));
-    Some(Row {
-        number: "RATE",
-        what: "the clock of the pace rule, cosine",
-        rule: "the smaller mean of the worst drift over its allowance",
-        result: format!("t/N {by_update:.2}, dose share {by_dose:.2}"),
-        holds: if by_dose < by_update { "dose share" } else { "t/N" }.to_owned(),
-    })
+    Some(worsts)
 }

@@ -6,8 +6,8 @@ use ftrisk::train::random::{Purpose, Stream};
 use ftrisk::train::state::State;
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Outcome};
-use crate::runs::{Run, short};
+use super::bench::{Bench, Outcome};
+use super::runs::{Run, short};
 
 /// The number of the spoilt proposal, counted from 0.
 const AT: u64 = 30;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Keys, Outcome};
+use super::bench::{Bench, Keys, Outcome};
 
 /// What an adapter is multiplied by, as a function of its rank; 2 at rank 8 for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -65,6 +65,20 @@ pub fn exponent(points: &[(f64, f64)]) -> f64 {
     both / xs.iter().map(|a| (a - x).powi(2)).sum::<f64>()
 }
 
+/// The share of the variance of y that the best a + b·x + c·x² explains: R².
+pub fn explained(points: &[(f64, f64)]) -> f64 {
+    let (xs, ys): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let centred = |of: &[f64]| of.iter().map(|x| x - mean(of)).collect::<Vec<f64>>();
+    let (x, y) = (centred(&xs), centred(&ys));
+    // x² without what 1 and x explain of it, so that the two shares add up.
+    let square = centred(&x.iter().map(|x| x * x).collect::<Vec<f64>>());
+    let along = dot(&square, &x) / dot(&x, &x);
+    let square: Vec<f64> = square.iter().zip(&x).map(|(square, x)| square - along * x).collect();
+    let share = |of: &[f64]| dot(of, &y).powi(2) / dot(of, of) / dot(&y, &y);
+    share(&x) + share(&square)
+}
+
 /// Spearman's rank correlation; ties share their mean rank.
 pub fn spearman(points: &[(f64, f64)]) -> f64 {
     let (xs, ys): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();

@@ -1,16 +1,22 @@
 //! The table and the picture, from the log.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::Outcome;
-use crate::record::Record;
-use crate::scenario::SCENARIOS;
+use ftrisk::ir::{Asks, Level, Line};
+use ftrisk::quantity::Quantity;
+use ftrisk::sema;
+use ftrisk::source::Sources;
+
+use super::Outcome;
+use super::record::Record;
+use super::scenario::SCENARIOS;
 
 const BEGIN: &str = "<!-- the table: made by `cargo run --release --example tiny_scenarios` -->";
 const END: &str = "<!-- the end of the table -->";
 
 /// The runs of a scenario with one seed, ungoverned and governed.
-fn pair<'r>(records: &'r [Record], name: &str, seed: u64) -> Outcome<[&'r Record; 2]> {
+pub fn pair<'r>(records: &'r [Record], name: &str, seed: u64) -> Outcome<[&'r Record; 2]> {
     let find = |governed: bool| {
         let found = records
             .iter()
@@ -119,8 +125,8 @@ struct Panel {
     to: f64,
     ticks: &'static [f64],
     is_log: bool,
-    /// The bound of the policy, where it has one.
-    bound: Option<f64>,
+    /// The quantity whose bound in the policy is drawn, and what one of its measure is on the axis.
+    bound: Option<(Quantity, f64)>,
 }
 
 const PANELS: &[Panel] = &[
@@ -131,7 +137,7 @@ const PANELS: &[Panel] = &[
         to: 20.0,
         ticks: &[0.01, 0.1, 1.0, 10.0],
         is_log: true,
-        bound: Some(0.25),
+        bound: Some((Quantity::DriftTotal, 1.0)),
     },
     Panel {
         title: "distinct-2, % of base",
@@ -140,7 +146,7 @@ const PANELS: &[Panel] = &[
         to: 120.0,
         ticks: &[0.0, 50.0, 100.0],
         is_log: false,
-        bound: Some(85.0),
+        bound: Some((Quantity::DiversityDistinct2, 100.0)),
     },
     Panel {
         title: "flipped pairs, %",
@@ -177,8 +183,23 @@ impl Panel {
     }
 }
 
+/// The one bound of each enforced limit that a policy has, a share of the base's reading where it says so.
+pub fn bounds(policy: &str) -> Outcome<BTreeMap<Quantity, f64>> {
+    let mut sources = Sources::default();
+    let text = sources.add("policy.riskpolicy", policy.to_owned());
+    let policy = sema::compile(text, &sources).policy.ok_or("the policy has a mistake")?;
+    let bound = |line: &Line| match &line.asks {
+        Asks::Limit(limit) if line.level != Level::Advise => {
+            let bound = limit.max.as_ref().xor(limit.min.as_ref())?;
+            Some((limit.quantity, bound.value.get()))
+        }
+        _ => None,
+    };
+    Ok(policy.lines.iter().filter_map(bound).collect())
+}
+
 /// The picture: for each run and quantity a grey ring without the guard and a filled dot with it.
-pub fn picture(records: &[Record], seed: u64) -> Outcome<String> {
+pub fn picture(records: &[Record], seed: u64, bounds: &BTreeMap<Quantity, f64>) -> Outcome<String> {
     let height = TOP + ROW * SCENARIOS.len() as f64 + 50.0;
     let width = LEFT + (WIDTH + GAP) * PANELS.len() as f64;
     let mut out = format!(
@@ -208,8 +229,10 @@ pub fn picture(records: &[Record], seed: u64) -> Outcome<String> {
                 bottom + 16.0
             );
         }
-        if let Some(bound) = panel.bound {
-            let at = x(bound);
+        if let Some((quantity, unit)) = panel.bound {
+            let bound = bounds.get(&quantity);
+            let bound = bound.ok_or_else(|| format!("the policy does not limit {}", quantity.name()))?;
+            let at = x(unit * bound);
             let _ = writeln!(
                 out,
                 "<line x1=\"{at:.1}\" y1=\"{TOP:.0}\" x2=\"{at:.1}\" y2=\"{bottom:.0}\" stroke=\"#c0392b\" stroke-dasharray=\"4 3\"/>"

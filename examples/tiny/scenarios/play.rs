@@ -20,11 +20,9 @@ use ftrisk::train::setup::Setup;
 use ftrisk::train::state::State;
 use ftrisk::{builtin, check, sema};
 
-use crate::Outcome;
-use crate::record::{Broken, Record};
-use crate::scenario::Scenario;
-
-const POLICY: &str = "policies/cautious-sft.riskpolicy";
+use super::record::{Broken, Record};
+use super::scenario::Scenario;
+use super::{Outcome, POLICY};
 
 /// What every run is measured by, whatever it was held to.
 const READINGS: &str = r#"policy "readings"
@@ -58,7 +56,7 @@ fn run_in(scenario: &Scenario, seed: u64, governed: bool, folder: &Path) -> Outc
     let launch = Launch {
         world_size: Some(1),
         dataset_rows: Some(data.examples.len() as u64),
-        stage: None,
+        ..Launch::default()
     };
     let facts = adapt::read(run_file, &sources, launch)
         .facts
@@ -77,15 +75,7 @@ fn run_in(scenario: &Scenario, seed: u64, governed: bool, folder: &Path) -> Outc
         .collect();
     // The guard is armed with what the check left to readings, although the check would have refused the run: the table
     // shows what the guard does about a run that got past it.
-    let later = judgement
-        .lines
-        .iter()
-        .filter(|judged| matches!(judged.verdict, Verdict::Later { .. }));
-    let later: Vec<usize> = if governed {
-        later.map(|judged| judged.line).collect()
-    } else {
-        Vec::new()
-    };
+    let later: Vec<usize> = judgement.later().filter(|_| governed).collect();
 
     let setup = Setup::new(&recipe, data)?;
     let lexicon = Lexicon::new(std::iter::empty());

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Outcome;
+use super::Outcome;
 
 /// A broken limit.
 #[derive(Clone, Serialize, Deserialize)]

@@ -14,8 +14,9 @@ use super::engine::Engine;
 use super::error::{Error, Result};
 use super::live::Live;
 use super::lora::Adapter;
-use super::probe::Probe;
+use super::probe::{Probe, Row};
 use super::random::{Purpose, Stream};
+use super::sample;
 use crate::guard::{Guard, Look, Measured, Need, Plan};
 use crate::meter::cross_entropy::cross_entropy;
 use crate::meter::kl::{Logits, Moved, drift, moved};
@@ -29,7 +30,7 @@ use crate::quantity::{Finite, ProbeKind, Quantity};
 /// Tokens of every sample, the end-of-text token treated like any other: shorter answers would look more diverse.
 pub const SAMPLE_TOKENS: usize = 96;
 /// Samples are drawn with numbers of their own, so that base and tuned model, and any two runs, draw the same ones.
-const SAMPLE_SEED: u64 = 0;
+pub(in crate::train) const SAMPLE_SEED: u64 = 0;
 /// Rows that go through the model at once.
 const ROWS_AT_ONCE: usize = 16;
 /// Samples of the first estimate of the gradient's noise; of fewer the noise would often drown the signal altogether.
@@ -86,10 +87,15 @@ impl<'m> Meters<'m> {
             meters.frozen = Frozen::of(&engine.model)?;
         }
         for look in &looks {
-            if let Look::Continuations(probe) = look
-                && let Some(samples) = meters.answered(*probe, None)?
-            {
-                meters.continuations.insert(*probe, samples.tokens);
+            let Look::Continuations(probe) = look else {
+                continue;
+            };
+            let answers = match &meters.probe(*probe)?.kept {
+                Some(kept) => Some(kept.clone()),
+                None => meters.answered(*probe, None)?.map(|samples| samples.tokens),
+            };
+            if let Some(answers) = answers {
+                meters.continuations.insert(*probe, answers);
             }
         }
         meters.base = meters.base(&looks)?;
@@ -265,6 +271,23 @@ impl<'m> Meters<'m> {
                 let values = logits.values.get(..next.len() * vocab)?;
                 Some((Logits { vocab, values }, next))
             }))
+    }
+
+    /// The first kept answer that the base would not give: its probe, and its row there.
+    pub fn misdrawn(&self) -> Option<(usize, &Row)> {
+        let vocab = self.vocab();
+        self.probes.iter().find_map(|(index, probe)| {
+            let (answers, logits) = (
+                probe.kept.as_ref()?,
+                self.base.logits.get(&Look::Continuations(*index))?,
+            );
+            let rows = probe.rows.iter().zip(answers.iter().zip(logits)).enumerate();
+            let mut wrong = rows.filter(|(place, (row, (answer, logits)))| {
+                let logits = logits.as_ref().map(|logits| logits.as_slice()).unwrap_or_default();
+                !sample::is_sample(logits, vocab, answer, (*place, row.tokens.len()), SAMPLE_SEED)
+            });
+            wrong.next().map(|(_, (row, _))| (*index, row))
+        })
     }
 
     /// Rows of a probe.

@@ -67,6 +67,7 @@ pub fn run<'r>(toy: &'r Toy, policy: &'r Policy, later: &[usize], strict: bool) 
         threads: 1,
         cpu: Vec::new(),
         updates: 0,
+        schedule: None,
         strict,
         later: later.to_vec(),
     })));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ftrisk::ledger::{Action, Entry, Path};
 use ftrisk::quantity::{QUANTITIES, Quantity};
 use ftrisk::source::sha256;
+use ftrisk::train::random::{Purpose, Stream};
 
 use super::fixture::{case, folder, journal, run_file, updates};
 use crate::it::harness::{Folder, Ran};
@@ -236,6 +237,30 @@ fn a_paced_budget_slows_a_run_that_would_overspend() {
 }
 
 #[test]
+fn a_paced_run_says_its_clock_and_replays_by_it() {
+    let lines = "max drift.total 0.001 nats on voices paced else rollback and slow 9 times then stop";
+    let settings = [
+        ("max_steps", "12"),
+        ("learning_rate", "0.001"),
+        ("lr_scheduler_type", "cosine"),
+        ("warmup_steps", "3"),
+    ];
+    let ran = train_under(lines, &settings);
+    let said = "paced limits were spread over the dose of a cosine schedule of 12 updates, 3 of them warmup\n";
+    assert!(ran.stdout.contains(said), "{}", ran.stdout);
+    let entries = journal(ran.folder.path()).entries;
+    let ftrisk::ledger::Entry::Start(start) = &entries[0] else {
+        panic!("{:?}", entries[0])
+    };
+    let course = ftrisk::quantity::Course::new(ftrisk::quantity::Shape::Cosine, 12, 3);
+    assert_eq!(start.clock(), ftrisk::guard::Clock::Dose(course));
+    let mut sources = ftrisk::source::Sources::default();
+    let policy = sources.add("p", ran.file("out/policy.riskpolicy"));
+    let policy = ftrisk::sema::compile(policy, &sources).policy.unwrap();
+    ftrisk::ledger::replay(&policy, &start.later, start.strict, &entries).unwrap();
+}
+
+#[test]
 fn a_limit_at_a_confidence_is_certified_or_broken() {
     let (folder, head) = probed(2);
     let texts: String = (0..40)
@@ -268,12 +293,13 @@ fn a_limit_at_a_confidence_is_certified_or_broken() {
     );
 }
 
-#[test]
-fn every_prompt_of_a_share_is_evidence() {
+/// The seed of the order in which prompts are told, and the place of `many` among the probes of the policy.
+const ORDER: (u64, u64) = (0, 3);
+
+/// What the first update's share of flips was told of each pair, in the order in which it was told, with the share.
+fn flipped(rows: &[String]) -> (Vec<f64>, f64) {
     let (folder, head) = probed(2);
-    let rows: String = (0..300)
-        .map(|at| format!("{{\"prompt\":\"Number {at}?\",\"answers\":[\"yes {at}\",\"no {at}\"]}}\n"))
-        .collect();
+    let rows: String = rows.concat();
     folder.write("many.jsonl", rows.as_bytes());
     let hash = sha256(rows.as_bytes());
     let lines = format!(
@@ -288,10 +314,32 @@ fn every_prompt_of_a_share_is_evidence() {
     .code(0);
     let entries = journal(ran.folder.path()).entries;
     let reading = &updates(&entries)[0].readings[0];
-    assert_eq!(reading.prompts.len(), 300);
-    let flipped: Vec<f64> = reading.prompts.iter().map(|prompt| prompt.0.as_f64()).collect();
-    let share = flipped.iter().sum::<f64>() / 300.0;
-    assert!((share - reading.reading().as_f64()).abs() < 1e-12);
+    let prompts = reading.prompts.iter().map(|prompt| prompt.0.as_f64()).collect();
+    (prompts, reading.reading().as_f64())
+}
+
+#[test]
+fn every_prompt_of_a_share_is_evidence_in_an_order_that_is_not_the_files() {
+    let mut rows: Vec<String> = (0..300)
+        .map(|at| format!("{{\"prompt\":\"Number {at}?\",\"answers\":[\"yes {at}\",\"no {at}\"]}}\n"))
+        .collect();
+    let (told, share) = flipped(&rows);
+    assert_eq!(told.len(), 300);
+    assert!((told.iter().sum::<f64>() / 300.0 - share).abs() < 1e-12);
+    assert!(share > 0.0 && share < 1.0, "nothing to tell an order by: {share}");
+    // The order is fixed: what is told first is the same place of the file, whatever stands there.
+    let mut order: Vec<usize> = (0..300).collect();
+    Stream::new(ORDER.0, Purpose::Prompts, 0, ORDER.1).shuffle(&mut order);
+    rows.reverse();
+    let (reversed, _) = flipped(&rows);
+    let of_file = |told: &[f64]| {
+        let mut values = vec![f64::NAN; 300];
+        order.iter().zip(told).for_each(|(row, value)| values[*row] = *value);
+        values
+    };
+    let mut back = of_file(&reversed);
+    back.reverse();
+    assert_eq!(of_file(&told), back);
 }
 
 #[test]

@@ -4,17 +4,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::args::{Color, ProbeArgs, ProbeCheckArgs, ProbeCommand};
-use super::train::{Checked, Refused, armed, checked, lexicon, probe, probes, refuse, resolved, train_input};
-use super::{BAD_INPUT, Failure, Outcome, terminal};
-use crate::diag::has_errors;
+use super::failed;
+use crate::cmd::args::{Color, Format, ProbeCheckArgs};
+use crate::cmd::check::is_swapped;
+use crate::cmd::gate::{Stopped, armed};
+use crate::cmd::train::{
+    Checked, Refused, examined, lexicon, probe as probe_of, probes, refuse, resolved, train_input,
+};
+use crate::cmd::{BAD_INPUT, Failure, Outcome, kept, terminal};
+use crate::diag::{Diagnostic, has_errors};
 use crate::guard::{Fit, Guard, Measured, Need, has_meter};
 use crate::ir::{Asks, Level, Limit, Line, Policy};
 use crate::meter::Reading;
 use crate::quantity::{Dimension, Direction, Finite, ProbeKind, Quantity};
-use crate::report::train as report;
+use crate::report::probe::{self, Blind, Noticed, Planted, ProbeReport, Read};
+use crate::report::{check_text, train as report};
 use crate::source::Sources;
-use crate::train::error::Error;
 use crate::train::live::Live;
 use crate::train::measure::Meters;
 use crate::train::measure::fault::{FAULTS, Fault};
@@ -24,19 +29,35 @@ use crate::train::setup::Setup;
 /// A largest fault that no limit catches.
 const BLIND: u8 = 1;
 
-pub(super) fn run(args: &ProbeArgs, color: Color) -> Outcome {
-    match &args.command {
-        ProbeCommand::Check(args) => check(args, color),
+pub(super) fn run(args: &ProbeCheckArgs, color: Color) -> Outcome {
+    if is_swapped("probe check", &args.policy) {
+        return Ok(BAD_INPUT);
     }
+    let mut sources = Sources::default();
+    let (check, outcome) = examined((&args.policy, &args.run), args.strict, &mut sources);
+    if args.format == Format::Text {
+        terminal::print(&check_text(&check, &sources, terminal::style(color), false))?;
+    }
+    let report = match outcome {
+        Ok(checked) => planted(args, checked, &sources)?,
+        Err(Stopped { code, causes, .. }) => ProbeReport {
+            exit_code: code,
+            findings: causes,
+            ..ProbeReport::default()
+        },
+    };
+    match args.format {
+        Format::Json => terminal::print(&probe::json(&check, &report, &sources))?,
+        Format::Text if report.faults.is_empty() => {
+            refuse(&report.findings, &sources, color)?;
+        }
+        Format::Text => terminal::print(&probe::text(&report))?,
+    }
+    Ok(report.exit_code)
 }
 
-fn check(args: &ProbeCheckArgs, color: Color) -> Outcome {
-    let mut sources = Sources::default();
-    let files = (args.policy.as_str(), args.run.as_path());
-    let checked = match checked("probe check", files, args.strict, &mut sources, color)? {
-        Ok(checked) => checked,
-        Err(code) => return Ok(code),
-    };
+/// Plants every fault, and lets the guard judge.
+fn planted(args: &ProbeCheckArgs, checked: Checked, sources: &Sources) -> Result<ProbeReport, Failure> {
     let Checked {
         policy,
         read,
@@ -53,7 +74,7 @@ fn check(args: &ProbeCheckArgs, color: Color) -> Outcome {
         let setup = Setup::new(&recipe, data).map_err(|error| vec![train_input(&error)])?;
         let mut probes = probes(&policy, &guard, &args.policy, &setup)?;
         resolved(&policy, &guard, &probes, &setup)?;
-        declared(&policy, &args.policy, &setup, &mut probes);
+        declared(&policy, &args.policy, &setup, &mut probes)?;
         let (wide, lines) = widened(&policy, &later, &probes);
         let reader = armed(&wide, &lines, args.strict)?;
         let lexicon = lexicon(&wide, &reader, &args.policy, &setup)?;
@@ -61,33 +82,29 @@ fn check(args: &ProbeCheckArgs, color: Color) -> Outcome {
     });
     let (mut guard, reader, setup, probes, lexicon) = match prepared {
         Ok(prepared) => prepared,
-        Err(findings) => return refuse(&findings, &sources, color),
+        Err(findings) => return Ok(refused(findings)),
     };
 
     let decode = |tokens: &[u32]| setup.decode(tokens);
     let meters = Meters::new(&setup.engine, &probes, &decode, &lexicon, reader.needs()).map_err(failed)?;
+    if let Some(finding) = kept::misdrawn(&meters, &policy, &args.policy, &setup) {
+        return Ok(refused(vec![finding]));
+    }
     let mut base = Live::new(setup.start.clone());
     base.behaviour = meters.base_behaviour().map_err(failed)?;
     let readings = meters.read(&reader, |_| true, &mut base, None).map_err(failed)?;
     if let Err(breaches) = guard.begin(&readings) {
-        let nothing = report::MovedWords {
-            rows: Vec::new(),
-            gained: Vec::new(),
-            lost: Vec::new(),
-        };
-        let findings: Vec<_> = breaches
-            .iter()
-            .filter_map(|breach| {
-                let limit = guard.limits().iter().find(|limit| limit.line == breach.line)?;
-                Some(report::breach(breach, None, limit, &policy, &nothing))
-            })
-            .collect();
-        refuse(&findings, &sources, color)?;
-        return Ok(BAD_INPUT);
+        let nothing = report::MovedWords::default();
+        let findings = breaches.iter().filter_map(|breach| {
+            let limit = guard.limits().iter().find(|limit| limit.line == breach.line)?;
+            Some(report::breach(breach, None, limit, &policy, &nothing))
+        });
+        return Ok(refused(findings.collect()));
     }
 
     let judge = Judge {
         policy: &policy,
+        sources,
         guard: &guard,
         reader: &reader,
         meters: &meters,
@@ -96,50 +113,48 @@ fn check(args: &ProbeCheckArgs, color: Color) -> Outcome {
         readings: &readings,
         broken_anyway: broken(&guard, &readings, &readings),
     };
-    let mut text = String::from("\n");
-    let mut blind = Vec::new();
-    let mut is_blind = false;
+    let mut report = ProbeReport::default();
     for sizes in FAULTS {
         let mut missed = None;
         for fault in sizes {
-            let told = judge.told(fault)?;
-            text.push_str(&told.text);
-            let is_largest = sizes.last() == Some(&fault);
-            is_blind |= is_largest && !told.is_caught;
-            if !told.is_caught {
-                missed = Some((fault, told.readings));
+            let (told, readings) = judge.told(fault, sizes.last() == Some(&fault))?;
+            if !told.is_caught() {
+                missed = Some((fault, readings));
+                if told.is_largest {
+                    report.exit_code = BLIND;
+                }
             }
+            report.faults.push(told);
         }
-        blind.extend(missed.map(|(fault, readings)| judge.blind(fault, &readings)));
+        report
+            .blind
+            .extend(missed.map(|(fault, readings)| judge.blind(fault, &readings)));
     }
-    text.push('\n');
-    for sentence in blind {
-        text.push_str(&sentence);
-        text.push('\n');
-    }
-    if is_blind {
-        text.push_str("blind: a fault of the largest size is caught by no limit\n");
-    } else {
-        text.push_str("the largest fault of every kind is caught\n");
-    }
-    terminal::print(&text)?;
-    Ok(if is_blind { BLIND } else { 0 })
+    Ok(report)
 }
 
-fn failed(error: Error) -> Failure {
-    Failure(error.message)
+fn refused(findings: Vec<Diagnostic>) -> ProbeReport {
+    ProbeReport {
+        exit_code: BAD_INPUT,
+        findings,
+        ..ProbeReport::default()
+    }
 }
 
 /// Adds the declared probes that no limit reads, as far as they can be measured on: what a limit on them would notice is
-/// worth knowing, and what is wrong with them ends no run.
-fn declared(policy: &Policy, policy_file: &str, setup: &Setup, probes: &mut BTreeMap<usize, Probe>) {
+/// worth knowing, and what is wrong with them ends no run. Kept answers that do not fit are refused wherever they are.
+fn declared(policy: &Policy, policy_file: &str, setup: &Setup, probes: &mut BTreeMap<usize, Probe>) -> Refused<()> {
     for (index, declared) in policy.probes.iter().enumerate() {
         if declared.kind == ProbeKind::Words || probes.contains_key(&index) {
             continue;
         }
-        let read: Refused<Probe> = probe(declared, policy_file, setup);
-        probes.extend(read.ok().map(|probe| (index, probe)));
+        let read: Refused<Probe> = probe_of(declared, policy_file, setup);
+        if let Ok(mut probe) = read {
+            kept::load(declared, policy_file, setup, &mut probe).map_err(|finding| vec![*finding])?;
+            probes.insert(index, probe);
+        }
     }
+    Ok(())
 }
 
 /// The policy with advice on everything that a fault moves, on every probe: what has to be read to know what would have
@@ -201,15 +216,9 @@ fn broken(guard: &Guard, readings: &[Measured], still: &[Measured]) -> BTreeSet<
     both.iter().flatten().map(|breach| breach.line).collect()
 }
 
-/// What is known of one fault.
-struct Told {
-    text: String,
-    is_caught: bool,
-    readings: Vec<Measured>,
-}
-
 struct Judge<'j> {
     policy: &'j Policy,
+    sources: &'j Sources,
     guard: &'j Guard,
     reader: &'j Guard,
     meters: &'j Meters<'j>,
@@ -221,8 +230,8 @@ struct Judge<'j> {
 }
 
 impl Judge<'_> {
-    /// Plants a fault and reads what it moves; everything else reads as on the base.
-    fn told(&self, fault: Fault) -> Result<Told, Failure> {
+    /// Plants a fault and reads what it moves; everything else reads as on the base. Gives all those readings as well.
+    fn told(&self, fault: Fault, is_largest: bool) -> Result<(Planted, Vec<Measured>), Failure> {
         let mut now = Live::new(self.base.state.clone());
         now.behaviour = self.meters.planted(fault, &self.base.behaviour).map_err(failed)?;
         let moves = |need: &Need| need.probe.is_some() && fault.moves().contains(&need.quantity);
@@ -236,49 +245,62 @@ impl Judge<'_> {
             .map(|still| found(&moved, still.quantity, still.probe).unwrap_or(still).clone())
             .collect();
         let broken = broken(self.guard, &readings, self.readings);
-        let (mut rows, mut by) = (Vec::new(), Vec::new());
-        let mut is_caught = false;
+        let mut limits = Vec::new();
         for limit in self.guard.limits() {
             let Some(measured) = found(&moved, limit.quantity, limit.probe) else {
                 continue;
             };
-            let name = self.on(limit.quantity, limit.probe);
-            let asked = self.asked(limit.line);
-            let is_broken = broken.contains(&limit.line) && !self.broken_anyway.contains(&limit.line);
-            let verdict = match (is_broken, limit.advice) {
-                (true, false) => "caught",
-                (true, true) => "advice alone",
-                (false, _) => "not caught",
+            let Some(line) = self.policy.lines.get(limit.line) else {
+                continue;
             };
-            if is_broken && !limit.advice {
-                is_caught = true;
-                by.push(name.clone());
-            }
-            rows.push([
-                name,
-                report::shown(asked, measured.reading, limit.bound_now()),
-                asked.map(Limit::asked).unwrap_or_default(),
-                verdict.to_owned(),
-            ]);
+            let asked = match &line.asks {
+                Asks::Limit(limit) => Some(limit),
+                Asks::Allow { .. } | Asks::Require(_) => None,
+            };
+            let is_broken = broken.contains(&limit.line) && !self.broken_anyway.contains(&limit.line);
+            let declared = limit.probe.and_then(|index| self.policy.probes.get(index));
+            limits.push(Read {
+                quantity: limit.quantity.name(),
+                probe: declared.map(|probe| probe.name.clone()),
+                level: line.level,
+                policy_line: self.sources.get(line.place.source).line(line.place.span.start),
+                limit: asked.map(Limit::asked).unwrap_or_default(),
+                base: found(self.readings, limit.quantity, limit.probe)
+                    .map_or(Reading::NotFinite, |still| still.reading),
+                reading: measured.reading,
+                shown: report::shown(asked, measured.reading, limit.bound_now()),
+                verdict: match (is_broken, limit.advice) {
+                    (true, false) => Noticed::Caught,
+                    (true, true) => Noticed::AdviceAlone,
+                    (false, _) => Noticed::NotCaught,
+                },
+            });
         }
-        let by = match (self.has_probe(fault), by.is_empty()) {
-            (false, _) => format!("not caught: there is no probe of {}", kinds(fault)),
-            (true, true) => "not caught".to_owned(),
-            (true, false) => format!("caught by {}", by.join(", ")),
+        let (kind, size) = kind_and_size(fault);
+        let planted = Planted {
+            kind,
+            size,
+            name: named(fault),
+            is_largest,
+            lacks: (!self.has_probe(fault)).then(|| kinds(fault)),
+            limits,
         };
-        Ok(Told {
-            text: format!("{}: {by}\n{}", named(fault), table(&rows)),
-            is_caught,
-            readings,
-        })
+        Ok((planted, readings))
     }
 
-    /// The sentence about a fault that no limit catches, with a limit that would: one whose bound lies half way between
-    /// what the base reads and what is read with the fault.
-    fn blind(&self, fault: Fault, readings: &[Measured]) -> String {
+    /// A fault that no limit catches, with a limit that would: one whose bound lies half way between what the base reads
+    /// and what is read with the fault.
+    fn blind(&self, fault: Fault, readings: &[Measured]) -> Blind {
+        let (kind, size) = kind_and_size(fault);
         let told = format!("no limit of this policy would notice that {}", sentence(fault));
+        let blind = |told, instead| Blind {
+            kind,
+            size,
+            told,
+            instead,
+        };
         if !self.has_probe(fault) {
-            return format!("{told}: declare a probe of {}", kinds(fault));
+            return blind(format!("{told}: declare a probe of {}", kinds(fault)), None);
         }
         for quantity in fault.moves() {
             for (index, probe) in self.probes {
@@ -288,29 +310,17 @@ impl Judge<'_> {
                     continue;
                 };
                 if let Some(limit) = between(*quantity, base, now.reading, probe.rows.len()) {
-                    return format!("{told}: add `{limit} on {}`", probe.name);
+                    let limit = format!("{limit} on {}", probe.name);
+                    return blind(format!("{told}: add `{limit}`"), Some(limit));
                 }
             }
         }
-        format!("{told}, and nothing that is read on its probes tells it apart: they are too small for it")
+        let small = format!("{told}, and nothing that is read on its probes tells it apart: they are too small for it");
+        blind(small, None)
     }
 
     fn has_probe(&self, fault: Fault) -> bool {
         self.probes.values().any(|probe| fault.probes().contains(&probe.kind))
-    }
-
-    fn asked(&self, line: usize) -> Option<&Limit> {
-        match &self.policy.lines.get(line)?.asks {
-            Asks::Limit(limit) => Some(limit),
-            Asks::Allow { .. } | Asks::Require(_) => None,
-        }
-    }
-
-    fn on(&self, quantity: Quantity, probe: Option<usize>) -> String {
-        match probe.and_then(|index| self.policy.probes.get(index)) {
-            Some(probe) => format!("{} on {}", quantity.name(), probe.name),
-            None => quantity.name().to_owned(),
-        }
     }
 }
 
@@ -348,6 +358,18 @@ fn percent(share: f64) -> String {
     format!("{} %", Finite::shortest((share * 1000.0).round() / 10.0))
 }
 
+/// What programs call a fault: its kind, and its size in the measure of that kind.
+fn kind_and_size(fault: Fault) -> (&'static str, f64) {
+    match fault {
+        Fault::Shifted(by) => ("shifted logit", by),
+        Fault::Sharpened(by) => ("over-confidence", by),
+        Fault::Template(share) => ("template", share),
+        Fault::Repeated(share) => ("repetition", share),
+        Fault::Absolute(share) => ("absolutes", share),
+        Fault::Flipped(share) => ("flipped pair", share),
+    }
+}
+
 /// What the table calls a fault.
 fn named(fault: Fault) -> String {
     match fault {
@@ -377,17 +399,4 @@ fn sentence(fault: Fault) -> String {
 fn kinds(fault: Fault) -> String {
     let words: Vec<&str> = fault.probes().iter().map(|kind| kind.word()).collect();
     words.join(" or ")
-}
-
-/// Rows below a fault, in columns.
-fn table(rows: &[[String; 4]]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let (name, reading, asked) = (width(0), width(1), width(2));
-    let drawn = rows
-        .iter()
-        .map(|[of, is, asks, verdict]| format!("  {of:<name$}  {is:<reading$}  {asks:<asked$}  {verdict}\n"));
-    drawn.collect()
 }
