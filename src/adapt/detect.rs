@@ -83,7 +83,7 @@ pub(super) fn refusal(source: SourceId, map: &Map, kind: Kind) -> Diagnostic {
         Kind::Homemade => Diagnostic::new(Code::UnknownFormat, "the keys are of no framework that ftrisk knows")
             .at(Place { source, span: first }, "the file starts here")
             .help(format!(
-                "check the file that the framework's own command takes, or name its framework with --framework; {reads}"
+                "check the file that the framework's own command takes, or name its framework with --framework; for a layout of your own, write its facts down by name and check those with --facts FILE; {reads}"
             )),
         Kind::Nothing | Kind::Run(_) => Diagnostic::new(
             Code::NotARun,
@@ -97,7 +97,7 @@ pub(super) fn refusal(source: SourceId, map: &Map, kind: Kind) -> Diagnostic {
 fn launcher(map: &Map) -> Option<Kind> {
     let accelerate = Kind::NotARun(
         "it tells accelerate how to launch processes",
-        "check the run file that is launched; `num_processes` is what --world-size takes",
+        "check the run file that is launched, and name this file beside it: --with FILE",
         if map.get("compute_environment").is_some() {
             "compute_environment"
         } else {
@@ -116,7 +116,7 @@ fn launcher(map: &Map) -> Option<Kind> {
     is_deepspeed.map(|key| {
         Kind::NotARun(
             "it configures DeepSpeed",
-            "check the run file whose `deepspeed` key names it",
+            "check the run file whose `deepspeed` key names it, and name this file beside it: --with FILE",
             key,
         )
     })

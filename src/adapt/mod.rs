@@ -4,10 +4,12 @@
 //! read their files; knows nothing of limits and judges nothing. It never fails on a file: what cannot be read is said
 //! in diagnostics, and a file that is no training run has no facts.
 
+mod beside;
 pub mod command;
 mod detect;
 mod dialect;
 mod format;
+mod given;
 pub mod honoured;
 mod interpolate;
 mod keys;
@@ -20,7 +22,9 @@ mod said;
 mod scalar;
 mod screen;
 mod table;
+mod told;
 mod tree;
+mod with;
 mod words;
 mod yaml;
 
@@ -75,13 +79,34 @@ pub struct Read {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads a run file, or a script that launches a run.
-pub fn read(source: SourceId, sources: &Sources, launch: Launch) -> Read {
-    read_over(source, None, sources, launch)
+/// What is read beside a run file, or in its place.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// `--with`: files of the launch, such as an accelerate config or a DeepSpeed file.
+    pub with: Vec<SourceId>,
+    /// `--facts`: facts by their names.
+    pub facts: Option<SourceId>,
+    /// What the command line says behind the run file: a text of words as a shell takes them.
+    pub overrides: Option<SourceId>,
 }
 
-/// Reads a run file with what a command line says behind it: `overrides` is a text of words as a shell takes them.
-pub fn read_over(source: SourceId, overrides: Option<SourceId>, sources: &Sources, launch: Launch) -> Read {
+/// Reads a run file, or a script that launches a run.
+pub fn read(source: SourceId, sources: &Sources, launch: Launch) -> Read {
+    read_beside(Some(source), sources, launch, &Beside::default())
+}
+
+/// Reads a run file with what is beside it; without one, the facts are everything.
+pub fn read_beside(run: Option<SourceId>, sources: &Sources, launch: Launch, beside: &Beside) -> Read {
+    finish(beside::facts_of(run, sources, launch, beside))
+}
+
+/// What a run file, or a script that launches a run, says by itself and with what stands behind it.
+fn facts_over(
+    source: SourceId,
+    overrides: Option<SourceId>,
+    sources: &Sources,
+    launch: Launch,
+) -> (Option<Facts>, Vec<Diagnostic>) {
     let file = sources.get(source);
     let text = file.text();
     let told = overrides.map(|source| Told {
@@ -90,13 +115,13 @@ pub fn read_over(source: SourceId, overrides: Option<SourceId>, sources: &Source
         launching: None,
     });
     let is_read = text.len() <= MAX_BYTES;
-    finish(match told {
+    match told {
         Some(told) if is_read && command::is_script(file.name(), text) => {
             (None, vec![overridden_script(told.source, sources)])
         }
         None if is_read && command::is_script(file.name(), text) => of_script(source, sources, launch),
         told => facts_of(source, told, sources, launch),
-    })
+    }
 }
 
 /// Reads the run file that a command launches, with what the command says behind it.
@@ -221,25 +246,11 @@ fn facts_of(
     sources: &Sources,
     launch: Launch,
 ) -> (Option<Facts>, Vec<Diagnostic>) {
-    let file = sources.get(source);
-    let text = file.text();
-    if text.len() > MAX_BYTES {
-        return (None, vec![too_large(source, file)]);
-    }
-    let parsed = yaml::parse(source, file);
-    let mut diagnostics = parsed.problems;
-    diagnostics.extend(screen::hidden_anywhere(source, text, parsed.root.is_none()));
-    let Some(mut root) = parsed.root else {
-        if diagnostics.is_empty() {
-            diagnostics.push(empty(source));
-        }
+    let (root, mut diagnostics) = mapping_of(source, sources);
+    let Some(mut root) = root else {
         return (None, diagnostics);
     };
-    let Some(map) = root.map().filter(|map| !map.entries.is_empty()) else {
-        diagnostics.push(no_mapping(Place {
-            source,
-            span: root.span,
-        }));
+    let Some(map) = root.map() else {
         return (None, diagnostics);
     };
     let launching = told.as_ref().and_then(|told| told.launching);
@@ -283,6 +294,32 @@ fn facts_of(
     diagnostics.extend(screen::screen(pages, &root, composed));
     diagnostics.extend(run.diagnostics);
     (Some(run.facts), diagnostics)
+}
+
+/// The mapping that a file is, as a node; `None` when it is none, which is then reported.
+fn mapping_of(source: SourceId, sources: &Sources) -> (Option<Node>, Vec<Diagnostic>) {
+    let file = sources.get(source);
+    let text = file.text();
+    if text.len() > MAX_BYTES {
+        return (None, vec![too_large(source, file)]);
+    }
+    let parsed = yaml::parse(source, file);
+    let mut diagnostics = parsed.problems;
+    diagnostics.extend(screen::hidden_anywhere(source, text, parsed.root.is_none()));
+    let Some(root) = parsed.root else {
+        if diagnostics.is_empty() {
+            diagnostics.push(empty(source));
+        }
+        return (None, diagnostics);
+    };
+    if root.map().is_none_or(|map| map.entries.is_empty()) {
+        diagnostics.push(no_mapping(Place {
+            source,
+            span: root.span,
+        }));
+        return (None, diagnostics);
+    }
+    (Some(root), diagnostics)
 }
 
 fn too_large(source: SourceId, file: &SourceFile) -> Diagnostic {

@@ -96,6 +96,9 @@ pub(super) struct LaunchArgs {
     /// The framework whose run files these are, whatever they look like
     #[arg(long, value_name = "NAME", value_parser = framework)]
     pub(super) framework: Option<&'static str>,
+    /// A file of the launch beside the run file: an accelerate config, a DeepSpeed file; may be said again
+    #[arg(long, value_name = "FILE")]
+    pub(super) with: Vec<PathBuf>,
 }
 
 impl LaunchArgs {
@@ -117,10 +120,13 @@ pub(super) struct CheckArgs {
     /// A .riskpolicy file, or builtin:NAME
     pub(super) policy: String,
     /// Run files, as the training framework reads them; `-` is standard input
-    #[arg(required = true, value_name = "RUN")]
+    #[arg(required_unless_present = "facts", value_name = "RUN")]
     pub(super) runs: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) launch: LaunchArgs,
+    /// Facts by name, YAML or JSON, beside a run file or in its place
+    #[arg(long, value_name = "FILE")]
+    pub(super) facts: Option<PathBuf>,
     /// Treat advice as limits
     #[arg(long)]
     pub(super) strict: bool,
@@ -252,10 +258,13 @@ pub(super) enum Format {
 #[command(after_help = "Exit codes: 0 the run was read, 2 it is wrong or unreadable, 3 ftrisk failed.")]
 pub(super) struct FactsArgs {
     /// The run file, as the training framework reads it; `-` is standard input
-    #[arg(value_name = "RUN")]
-    pub(super) run: PathBuf,
+    #[arg(required_unless_present = "facts", value_name = "RUN")]
+    pub(super) run: Option<PathBuf>,
     #[command(flatten)]
     pub(super) launch: LaunchArgs,
+    /// Facts by name, YAML or JSON, beside a run file or in its place
+    #[arg(long, value_name = "FILE")]
+    pub(super) facts: Option<PathBuf>,
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::args::{CheckArgs, Color, Format};
 use super::{BAD_INPUT, Outcome, files, terminal};
-use crate::adapt::{self, Launch};
+use crate::adapt::{self, Beside, Launch};
 use crate::ir::Policy;
 use crate::report::{self, CheckReport, RunReport};
 use crate::source::{SourceId, Sources};
@@ -42,11 +42,21 @@ pub(super) fn is_swapped(command: &str, policy: &str) -> bool {
 fn report_of(args: &CheckArgs, sources: &mut Sources) -> CheckReport {
     let mut report = compiled(&args.policy, args.strict, sources);
     let launch = args.launch.launch();
-    if let Some(policy) = report.judging() {
-        let overrides =
-            (!args.overrides.is_empty()).then(|| sources.add("command line", adapt::command::quoted(&args.overrides)));
+    let mut beside = match files::beside(&args.launch.with, args.facts.as_deref(), sources) {
+        Ok(beside) => beside,
+        Err(finding) => {
+            report.diagnostics.push(*finding);
+            return report;
+        }
+    };
+    if !args.overrides.is_empty() {
+        beside.overrides = Some(sources.add("command line", adapt::command::quoted(&args.overrides)));
+    }
+    if let (Some(policy), [], Some(facts)) = (report.judging(), args.runs.as_slice(), &args.facts) {
+        report.runs = vec![judged(policy, facts, None, (launch, &beside), args.strict, sources)];
+    } else if let Some(policy) = report.judging() {
         let runs = args.runs.iter().map(|path| match files::run(path, sources) {
-            Ok(source) => judged_over(policy, path, source, overrides, launch, args.strict, sources),
+            Ok(source) => judged(policy, path, Some(source), (launch, &beside), args.strict, sources),
             Err(finding) => RunReport {
                 diagnostics: vec![*finding],
                 ..unread(path)
@@ -80,29 +90,16 @@ pub(super) fn compiled(policy_file: &str, strict: bool, sources: &mut Sources) -
     report
 }
 
-/// A run file under a policy.
+/// A run file under a policy, with what is beside it; without one, the facts that are.
 pub(super) fn judged(
     policy: &Policy,
     path: &Path,
-    source: SourceId,
-    launch: Launch,
+    source: Option<SourceId>,
+    (launch, beside): (Launch, &Beside),
     strict: bool,
     sources: &Sources,
 ) -> RunReport {
-    judged_over(policy, path, source, None, launch, strict, sources)
-}
-
-/// The same with what the command line says behind the run file.
-fn judged_over(
-    policy: &Policy,
-    path: &Path,
-    source: SourceId,
-    overrides: Option<SourceId>,
-    launch: Launch,
-    strict: bool,
-    sources: &Sources,
-) -> RunReport {
-    let read = adapt::read_over(source, overrides, sources, launch);
+    let read = adapt::read_beside(source, sources, launch, beside);
     let mut run = RunReport {
         diagnostics: read.diagnostics,
         ..unread(path)

@@ -9,8 +9,13 @@ use crate::{adapt, check, report};
 
 pub(super) fn run(args: &FactsArgs, color: Color) -> Outcome {
     let mut sources = Sources::default();
-    let read = match files::run(&args.run, &mut sources) {
-        Ok(source) => adapt::read(source, &sources, args.launch.launch()),
+    let run = args.run.as_ref().map(|run| files::run(run, &mut sources)).transpose();
+    let named = run.and_then(|run| {
+        let beside = files::beside(&args.launch.with, args.facts.as_deref(), &mut sources)?;
+        Ok((run, beside))
+    });
+    let read = match named {
+        Ok((run, beside)) => adapt::read_beside(run, &sources, args.launch.launch(), &beside),
         Err(finding) => {
             complain(&[*finding], &sources, color);
             return Ok(BAD_INPUT);

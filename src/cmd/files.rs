@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
+use crate::adapt::Beside;
 use crate::builtin;
 use crate::diag::{Code, Diagnostic, Severity, closest};
 use crate::ir::{self, Policy};
@@ -51,6 +52,17 @@ pub(super) fn policy(name: &str, sources: &mut Sources) -> Read<SourceId> {
 /// Reads a run file; `-` is standard input.
 pub(super) fn run(path: &Path, sources: &mut Sources) -> Read<SourceId> {
     text(path, crate::adapt::MAX_BYTES, "a run file", sources)
+}
+
+/// Reads what is named beside a run file.
+pub(super) fn beside(with: &[PathBuf], facts: Option<&Path>, sources: &mut Sources) -> Read<Beside> {
+    let what = "a file beside a run file";
+    let mut read = |path: &Path| text(path, crate::adapt::MAX_BYTES, what, sources);
+    Ok(Beside {
+        overrides: None,
+        with: with.iter().map(|path| read(path)).collect::<Read<_>>()?,
+        facts: facts.map(read).transpose()?,
+    })
 }
 
 /// Reads a text of at most `most` bytes.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::check::{compiled, judged};
 use super::{BAD_INPUT, files};
-use crate::adapt::Launch;
+use crate::adapt::{Beside, Launch};
 use crate::diag::Diagnostic;
 use crate::guard::Guard;
 use crate::ir::{Judgement, Policy};
@@ -28,12 +28,17 @@ pub(super) struct Stopped<T> {
     /// What is to be said below the check.
     pub(super) causes: Vec<Diagnostic>,
     /// What was found on the way to the launch, if it came so far.
+    #[cfg_attr(
+        not(feature = "train"),
+        expect(dead_code, reason = "only `train` finds causes on the way")
+    )]
     pub(super) found: Option<T>,
 }
 
-/// Judges a run and says nothing. `launch` says how it is launched, and may find more on the way.
+/// Judges a run with what is beside it, and says nothing. `launch` says how it is launched, and may find more on the way.
 pub(super) fn gate<T>(
     (policy_file, run_file): (&str, &Path),
+    beside: &Beside,
     strict: bool,
     sources: &mut Sources,
     launch: impl FnOnce(SourceId, &Sources) -> (Launch, T),
@@ -49,7 +54,7 @@ pub(super) fn gate<T>(
         Err(finding) => return (report, stopped(BAD_INPUT, vec![*finding], None)),
     };
     let (launch, found) = launch(run, sources);
-    let judged = judged(&policy, run_file, run, launch, strict, sources);
+    let judged = judged(&policy, run_file, Some(run), (launch, beside), strict, sources);
     let later = judged.judgement.iter().flat_map(Judgement::later).collect();
     report.runs = vec![judged];
     let outcome = match report.exit_code() {

@@ -44,10 +44,19 @@ pub(super) fn run(args: &GuardArgs, color: Color) -> Outcome {
     if is_swapped("guard", &args.policy) {
         return Ok(BAD_INPUT);
     }
+    let beside = match files::beside(&args.launch.with, None, &mut sources) {
+        Ok(beside) => beside,
+        Err(finding) => return refuse(&[*finding], &sources),
+    };
     let named = (args.policy.as_str(), args.run.as_path());
-    let (report, outcome) = gate(named, args.strict, &mut sources, |_, _| (launch, ()));
+    let (report, outcome) = gate(named, &beside, args.strict, &mut sources, |_, _| (launch, ()));
     terminal::note(report::check_text(&report, &sources, style, false).trim_end());
-    let Passed { policy, run, later, .. } = match outcome {
+    let Passed {
+        policy,
+        run,
+        later,
+        found: (),
+    } = match outcome {
         Ok(passed) => passed,
         Err(stopped) => {
             for finding in &stopped.causes {
@@ -71,7 +80,7 @@ pub(super) fn run(args: &GuardArgs, color: Color) -> Outcome {
         Err(Claim::Failed(failure)) => return Err(failure),
     };
 
-    let facts = adapt::read(run, &sources, launch).facts;
+    let facts = adapt::read_beside(Some(run), &sources, launch, &beside).facts;
     let planned = facts.as_ref().and_then(planned);
     let course = facts.as_ref().and_then(Facts::course);
     let seed = facts.and_then(|facts| facts.values(Input::Seed));

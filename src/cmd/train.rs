@@ -10,7 +10,7 @@ use super::governed::{self, Governed};
 use super::rundir::{Claim, RunDirectory};
 use super::signals::Signals;
 use super::{BAD_INPUT, Failure, Outcome, files, kept, terminal};
-use crate::adapt::{self, Launch};
+use crate::adapt::{self, Beside, Launch};
 use crate::builtin;
 use crate::diag::render::render;
 use crate::diag::{Code, Diagnostic, has_errors};
@@ -87,7 +87,7 @@ pub(super) fn examined(
         };
         (launch, (read, data))
     };
-    let (report, outcome) = gate(files, strict, sources, launch);
+    let (report, outcome) = gate(files, &Beside::default(), strict, sources, launch);
     let outcome = match outcome {
         Ok(Passed {
             policy,

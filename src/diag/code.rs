@@ -77,6 +77,7 @@ codes! {
     Yaml "yaml" Error "a run file that is not well-formed";
     DuplicateKey "duplicate-key" Error "a key written twice";
     NotARun "not-a-run" Error "a file that trains nothing";
+    Contradiction "contradiction" Error "two files, or a file and the command line, that say different things about one run";
     UnknownFormat "unknown-format" Error "a run file in a layout of no framework that ftrisk reads";
     UnknownKey "unknown-key" Error "a key that the framework does not take";
     ValueType "value-type" Error "a value that the framework cannot use for this key";

@@ -4,6 +4,7 @@
 //! only rises or only falls in it, so the ends of the result are attained and the set is exact, not an estimate; the
 //! exceptions (the dose, the samples) enclose a range and are exact on single values.
 
+use super::direct::own;
 use super::schedule::Schedule;
 use super::{Facts, Input, Words};
 use crate::quantity::{Category, Finite, Interval, Quantity};
@@ -54,13 +55,32 @@ impl Derived {
 }
 
 use Input::{
-    Accumulation, Alpha, AlphaPerRank, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSteps,
-    ModelParallel, PerDevice, PreferenceBeta, Rank, Rows, WarmupRatio, WarmupSteps, WeightDecay, WorldSize,
+    Accumulation, Alpha, AlphaPerRank, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, LoraScale, MaxSteps,
+    ModelParallel, PerDevice, PreferenceBeta, Rank, Rows, Updates, WarmupRatio, WarmupSteps, WeightDecay, WorldSize,
 };
 use Part::{Of, Text};
 
 /// The values of a quantity that is known before training.
 pub fn derive(quantity: Quantity, facts: &Facts) -> Derived {
+    told(quantity, facts).unwrap_or_else(|| by_rule(quantity, facts))
+}
+
+/// What is told of a quantity, which wins over its rule.
+fn told(quantity: Quantity, facts: &Facts) -> Option<Derived> {
+    let input = own(quantity)?;
+    let by: &'static [Part] = match input {
+        Input::FinalRate => &[Of(Input::FinalRate)],
+        Input::RateArea => &[Of(Input::RateArea)],
+        Input::WarmupShare => &[Of(Input::WarmupShare)],
+        Input::UpdateScale => &[Of(Input::UpdateScale)],
+        LoraScale => &[Of(LoraScale)],
+        Updates => &[Of(Updates)],
+        _ => &[Of(Input::Samples)],
+    };
+    facts.values(input).map(|set| values(Some(set), by))
+}
+
+fn by_rule(quantity: Quantity, facts: &Facts) -> Derived {
     match quantity {
         Quantity::LearningRate => learning_rate(facts),
         Quantity::LearningRateFinal => from_schedule(facts, Schedule::last),
@@ -209,6 +229,11 @@ fn update_scale(facts: &Facts) -> Derived {
     let Derived::Values { values: rate, .. } = learning_rate(facts) else {
         return absent(facts, LearningRate);
     };
+    if let Some(scale) = facts.values(LoraScale) {
+        let sets = [(rate, true), (scale, true)];
+        let by = &[Of(LearningRate), Text(" × "), Of(LoraScale)];
+        return values(monotone(sets, |[l, s]| l * s), by);
+    }
     let (Some(alpha), Some(rank)) = (facts.values(Alpha), facts.values(Rank)) else {
         return values(Some(rate), &[Of(LearningRate)]);
     };
@@ -429,6 +454,9 @@ const OVER_ROWS_GLOBAL: &[Part] = &[
 ];
 
 fn updates(facts: &Facts) -> Derived {
+    if let Some(told) = told(Quantity::Updates, facts) {
+        return told;
+    }
     if let Some(steps) = facts.values(MaxSteps) {
         return values(Some(steps), FROM_MAX_STEPS);
     }
@@ -577,7 +605,9 @@ fn warmup_fraction(facts: &Facts) -> Derived {
         let Derived::Values { values: all, .. } = updates(facts) else {
             return absent(facts, Epochs);
         };
-        let by: &'static [Part] = if facts.values(MaxSteps).is_some() {
+        let by: &'static [Part] = if facts.values(Updates).is_some() {
+            &[Of(WarmupSteps), Text(" ÷ "), Of(Updates)]
+        } else if facts.values(MaxSteps).is_some() {
             &[Of(WarmupSteps), Text(" ÷ "), Of(MaxSteps)]
         } else {
             &[
@@ -617,7 +647,26 @@ fn from_schedule(facts: &Facts, read: fn(&Schedule, peak: Interval, updates: Int
     let Derived::Values { values: all, .. } = count else {
         return count;
     };
-    let by: &'static [Part] = if facts.values(MaxSteps).is_some() {
+    let by: &'static [Part] = if facts.values(Updates).is_some() {
+        &[
+            Text("the schedule over "),
+            Of(Updates),
+            Text(" updates at "),
+            Of(LearningRate),
+        ]
+    } else if facts.values(GlobalBatch).is_some() && facts.values(MaxSteps).is_none() {
+        &[
+            Text("the schedule at "),
+            Of(LearningRate),
+            Text(" over "),
+            Of(Epochs),
+            Text(" × "),
+            Of(Rows),
+            Text(" ÷ "),
+            Of(GlobalBatch),
+            Text(" updates"),
+        ]
+    } else if facts.values(MaxSteps).is_some() {
         &[
             Text("the schedule over "),
             Of(MaxSteps),

@@ -4,10 +4,12 @@
 //! domain when nothing is known. Knows nothing of policies' limits and of file formats.
 
 mod derive;
+mod direct;
 mod recipe;
 mod schedule;
 
 pub use derive::{Derived, Part, derive, updates_of};
+pub use direct::input_of;
 pub use recipe::{Recipe, Scheduler, Template, Told};
 pub use schedule::warmup_updates;
 
@@ -17,23 +19,25 @@ use crate::quantity::{Category, Course, Domain, Finite, Interval, Quantity};
 use crate::source::{Place, SourceId};
 
 macro_rules! inputs {
-    ($($variant:ident $name:literal $domain:expr;)*) => {
+    ($($variant:ident $name:literal $domain:expr;)* => $($direct:ident $told:literal $of:expr;)*) => {
         /// A number that a trainer is given, before anything is derived from it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Input { $(#[doc = concat!("`", $name, "`")] $variant),* }
+        pub enum Input { $(#[doc = concat!("`", $name, "`")] $variant,)* $(#[doc = concat!("`", $told, "`, told directly")] $direct),* }
 
         impl Input {
-            /// Every input.
+            /// Every input that a run file can give.
             pub const ALL: &'static [Input] = &[$(Input::$variant),*];
+            /// Quantities that are told as they are, in the place of their rules; no run file gives them.
+            pub const DIRECT: &'static [Input] = &[$(Input::$direct),*];
 
             /// What it is called where the run file has no key for it.
             pub fn name(self) -> &'static str {
-                match self { $(Input::$variant => $name),* }
+                match self { $(Input::$variant => $name,)* $(Input::$direct => $told),* }
             }
 
             /// The values it can have at all.
             pub fn domain(self) -> Domain {
-                match self { $(Input::$variant => $domain),* }
+                match self { $(Input::$variant => $domain,)* $(Input::$direct => $of),* }
             }
         }
     };
@@ -68,6 +72,15 @@ inputs! {
     SequenceLength "sequence length" Domain::COUNT;
     MaxSamples "samples per data set" Domain::COUNT;
     Seed "seed" NON_NEGATIVE;
+    // Told as they are, in the place of their rules.
+    =>
+    FinalRate "learning_rate.final" NON_NEGATIVE;
+    RateArea "learning_rate.area" NON_NEGATIVE;
+    WarmupShare "warmup_fraction" Domain::RATIO;
+    UpdateScale "update_scale" NON_NEGATIVE;
+    LoraScale "lora.scale" NON_NEGATIVE;
+    Updates "updates" Domain::COUNT;
+    Samples "samples" NON_NEGATIVE;
 }
 
 /// Where a fact comes from.
@@ -194,6 +207,12 @@ impl Facts {
     /// Sets a number.
     pub fn set(&mut self, input: Input, fact: NumberFact) {
         self.numbers.insert(input, fact);
+    }
+
+    /// Says of every number of which nothing is known yet that it is so, for this reason.
+    pub(crate) fn open(&mut self, input: Input, origin: Origin, key: Key) {
+        let values = Some(input.domain().interval);
+        self.numbers.entry(input).or_insert(NumberFact { values, origin, key });
     }
 
     /// Takes a number out: the run has no such thing.

@@ -15,6 +15,17 @@ enum Warmup {
     Share(Interval),
 }
 
+/// Who walks a schedule by formulas of their own.
+fn walker(facts: &Facts) -> &str {
+    match facts
+        .word(Category::Scheduler)
+        .and_then(|fact| fact.key.name.as_deref())
+    {
+        Some("scheduler.type") => "DeepSpeed",
+        _ => facts.framework,
+    }
+}
+
 /// A schedule with a peak of one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Schedule {
@@ -51,7 +62,7 @@ impl Schedule {
         if facts.own_schedule {
             return Err(format!(
                 "this version of ftrisk does not compute the schedule `{name}` as {} walks it",
-                facts.framework
+                walker(facts)
             ));
         }
         let warmup = match (warms, steps, facts.values(Input::WarmupRatio)) {

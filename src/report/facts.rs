@@ -15,11 +15,12 @@ pub const FACTS_VERSION: u32 = 1;
 
 /// The facts as text.
 pub fn text(known: &Known, sources: &Sources) -> String {
-    let mut out = format!(
-        "{}, as {} reads it\n",
-        sources.get(known.source).name(),
-        known.framework
-    );
+    let file = sources.get(known.source).name();
+    let mut out = match known.framework {
+        // No framework reads them: they are the facts.
+        "facts" => format!("facts of {file}\n"),
+        framework => format!("{file}, as {framework} reads it\n"),
+    };
     for (title, is_named) in [("What a policy can name", true), ("What that is derived from", false)] {
         let rows: Vec<[String; 3]> = known
             .facts

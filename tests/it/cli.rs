@@ -56,6 +56,22 @@ fn a_run_that_nobody_judged() {
 }
 
 #[test]
+fn the_facts_of_a_run() {
+    insta::assert_snapshot!(screen(&["facts", "examples/llama-factory/open.yaml"]));
+}
+
+#[test]
+fn files_that_contradict_each_other() {
+    let ran = Case::within(clone())
+        .file("ds.json", "{\n  \"gradient_clipping\": 0.5,\n  \"zero_optimization\": {\"stage\": 2},\n  \"optimizer\": {\"type\": \"AdamW\", \"params\": {\"lr\": 2e-4}}\n}\n")
+        .file("facts.yaml", "lora.rnak: 8\nepochs: 2\nupdate_scale: 1e-3\n")
+        .args(["facts", "examples/llama-factory/open.yaml", "--with", "ds.json", "--facts", "facts.yaml"])
+        .run()
+        .code(2);
+    insta::assert_snapshot!(ran.stderr);
+}
+
+#[test]
 fn every_line_with_its_verdict() {
     let args = [
         "check",

@@ -15,6 +15,7 @@ const ABOUT_FILES: &[Code] = &[
     Code::NotText,
     Code::TooLarge,
     Code::ProbePath,
+    Code::Contradiction,
     Code::NotTrained,
     Code::TrainInput,
     Code::ProbeResolution,

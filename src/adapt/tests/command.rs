@@ -1,7 +1,7 @@
 //! Scripts that launch runs, and values behind a run file.
 
 use super::super::command::{World, quoted, recognise};
-use super::super::{Launch, read, read_launched, read_over};
+use super::super::{Beside, Launch, read, read_beside, read_launched};
 use super::Case;
 use crate::diag::{Code, Severity};
 use crate::facts::Input::{
@@ -28,7 +28,15 @@ fn over(name: &str, text: &str, overrides: &[&str]) -> Case {
     let mut sources = Sources::default();
     let id = sources.add(name, text);
     let told = sources.add("command line", quoted(&words));
-    let read = read_over(id, Some(told), &sources, Launch::default());
+    let read = read_beside(
+        Some(id),
+        &sources,
+        Launch::default(),
+        &Beside {
+            overrides: Some(told),
+            ..Beside::default()
+        },
+    );
     Case {
         sources,
         facts: read.facts,

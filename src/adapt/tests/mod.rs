@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod axolotl;
 #[cfg(test)]
+mod beside;
+#[cfg(test)]
 mod command;
 #[cfg(test)]
 mod files;
