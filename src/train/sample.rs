@@ -66,7 +66,7 @@ pub fn sample_seen(
 }
 
 /// Whether `tokens` are what [`sample`] draws from `logits` (positions × vocabulary) after the prompt of a `row` that has
-/// so many tokens: each token is the one at which its number falls, give or take [`ROUNDING`].
+/// so many tokens: each token is the one at which its number falls, give or take `ROUNDING`.
 pub fn is_sample(logits: &[f32], vocab: usize, tokens: &[u32], (row, prompt): (usize, usize), seed: u64) -> bool {
     let positions = logits.chunks_exact(vocab.max(1));
     positions.len() == tokens.len()
@@ -108,7 +108,7 @@ fn together(
     Ok(Some(samples))
 }
 
-/// Whether `unit` falls on this token, give or take [`ROUNDING`]. Never when a logit is not finite.
+/// Whether `unit` falls on this token, give or take `ROUNDING`. Never when a logit is not finite.
 fn could_draw(logits: &[f32], unit: f64, token: u32) -> bool {
     let weights = weights(logits).unwrap_or_default();
     let total: f64 = weights.iter().sum();
