@@ -4,7 +4,8 @@ use super::Launch;
 use super::command::{Launching, World};
 use super::reader::Run;
 use super::said::{Said, by_default, point, unknown};
-use crate::facts::Input::{MaxSamples, Rows, Seed, WorldSize};
+use super::table::{Ask, Null, Takes};
+use crate::facts::Input::{MaxSamples, ModelParallel, Rows, Seed, WorldSize};
 use crate::facts::{Key, Origin, WordFact, Words};
 use crate::quantity::{Category, Interval};
 use crate::source::{Place, SourceId};
@@ -35,6 +36,34 @@ pub(super) fn world(run: &mut Run<'_>, launch: Launch, why: &str) {
         },
     };
     run.nameless(WorldSize, values, origin);
+}
+
+/// Devices that share one copy of the model, or one sequence.
+pub(super) fn parallel(run: &mut Run<'_>, sizes: &[&'static str], null: Null) {
+    let (mut shared, mut from) = (1.0, None);
+    for key in sizes {
+        let ask = Ask {
+            key,
+            takes: Takes::Whole,
+            domain: ModelParallel.domain(),
+            null,
+            usual: Some(1.0),
+        };
+        match run.number(&ask) {
+            Said::Value(size, place) if size > 1.0 => {
+                shared *= size;
+                from.get_or_insert((*key, Origin::Given(place)));
+            }
+            Said::Unclear(origin) => {
+                return run.fact(ModelParallel, key, Some(ModelParallel.domain().interval), origin);
+            }
+            _ => {}
+        }
+    }
+    match from {
+        Some((key, origin)) => run.fact(ModelParallel, key, point(shared), origin),
+        None => run.nameless(ModelParallel, None, by_default("every device takes its own batches")),
+    }
 }
 
 /// Rows that one pass walks, of `sets` data sets; `packs` says whether a row is a packed sequence.

@@ -15,8 +15,8 @@ use crate::adapt::{Launch, launch};
 use crate::diag::{Code, Diagnostic};
 use crate::facts::Input::{
     Accumulation, Alpha, ClipNorm, Dropout, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSamples, MaxSteps,
-    MinLearningRate, ModelParallel, Packs, PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength,
-    WarmupRatio, WarmupSteps, WeightDecay,
+    MinLearningRate, Packs, PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength, WarmupRatio,
+    WarmupSteps, WeightDecay,
 };
 use crate::facts::{Origin, Words};
 use crate::quantity::{Category, Domain, Finite, Interval};
@@ -116,7 +116,11 @@ fn read(run: &mut Run<'_>, launch: Launch) {
     rate(run);
     schedule(run);
     clipping(run);
-    parallel(run);
+    launch::parallel(
+        run,
+        &["distributed.tp_size", "distributed.cp_size", "distributed.pp_size"],
+        Null::IsDefault,
+    );
     seed(run);
     evaluation(run);
     run.absent(
@@ -606,31 +610,6 @@ fn clipping(run: &mut Run<'_>) {
         .number(ClipNorm)
         .map_or_else(|| by_default(DIALECT.default), |clip| clip.origin.clone());
     run.tell(Category::Clipping, key, Words::Had(true), origin);
-}
-
-/// Processes that share one copy of the model: tensor, context and pipeline parallel ones.
-fn parallel(run: &mut Run<'_>) {
-    let mut shared = 1.0;
-    let mut origin = by_default("every device takes its own batches");
-    let mut key = "distributed.tp_size";
-    for candidate in ["distributed.tp_size", "distributed.cp_size", "distributed.pp_size"] {
-        match run.number(&count(candidate)) {
-            Said::Value(size, place) if size > 1.0 => {
-                shared *= size;
-                (origin, key) = (Origin::Given(place), candidate);
-            }
-            Said::Unclear(unclear) => {
-                run.fact(ModelParallel, candidate, Some(ModelParallel.domain().interval), unclear);
-                return;
-            }
-            _ => {}
-        }
-    }
-    if shared > 1.0 {
-        run.fact(ModelParallel, key, point(shared), origin);
-    } else {
-        run.absent(ModelParallel, key, "every device takes its own batches");
-    }
 }
 
 fn seed(run: &mut Run<'_>) {

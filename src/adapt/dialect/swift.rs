@@ -17,8 +17,8 @@ use crate::adapt::table::{Ask, Dialect, Null, Row, Unknown, row};
 use crate::adapt::{Launch, keys, launch};
 use crate::diag::{Code, Diagnostic};
 use crate::facts::Input::{
-    Accumulation, Alpha, ClipNorm, Dropout, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSteps, ModelParallel,
-    PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, WeightDecay, WorldSize,
+    Accumulation, Alpha, ClipNorm, Dropout, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSteps, PerDevice,
+    PreferenceBeta, Rank, RankStabilised, Seed, WeightDecay, WorldSize,
 };
 use crate::facts::{Origin, Words};
 use crate::quantity::{Category, Domain, Interval};
@@ -145,7 +145,7 @@ pub(in crate::adapt) fn read(run: &mut Run<'_>, launch: Launch) {
     beta(run, stage);
     hf::schedule_or(run, "cosine");
     optimizer(run);
-    parallel(run, &["sequence_parallel_size", "deepspeed_autotp_size"]);
+    launch::parallel(run, &["sequence_parallel_size", "deepspeed_autotp_size"], Null::Refused);
     launch::seeded(run);
     evaluation(run);
     clipping(run, "max_grad_norm");
@@ -529,34 +529,6 @@ pub(super) fn clipping(run: &mut Run<'_>, key: &str) {
         None => (Words::Unknown, by_default("")),
     };
     run.tell(Category::Clipping, key, words, origin);
-}
-
-/// Devices that share one copy of the model, or one sequence.
-pub(super) fn parallel(run: &mut Run<'_>, sizes: &[&'static str]) {
-    let (mut shared, mut from) = (1.0, None);
-    for key in sizes {
-        let ask = Ask {
-            key,
-            takes: Whole,
-            domain: ModelParallel.domain(),
-            null: Null::Refused,
-            usual: Some(1.0),
-        };
-        match run.number(&ask) {
-            Said::Value(size, place) if size > 1.0 => {
-                shared *= size;
-                from.get_or_insert((*key, Origin::Given(place)));
-            }
-            Said::Unclear(origin) => {
-                return run.fact(ModelParallel, key, Some(ModelParallel.domain().interval), origin);
-            }
-            _ => {}
-        }
-    }
-    match from {
-        Some((key, origin)) => run.fact(ModelParallel, key, point(shared), origin),
-        None => run.nameless(ModelParallel, None, by_default("every device takes its own batches")),
-    }
 }
 
 /// Evaluation follows the saving, unless there is nothing to evaluate on.

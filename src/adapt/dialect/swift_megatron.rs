@@ -112,13 +112,14 @@ pub(in crate::adapt) fn read(run: &mut Run<'_>, launch: Launch) {
     schedule(run);
     let (word, origin) = run.word("optimizer", OPTIMIZERS).or_default("adamw", run.default());
     run.tell(Category::Optimizer, "optimizer", one(word), origin);
-    swift::parallel(
+    launch::parallel(
         run,
         &[
             "tensor_model_parallel_size",
             "pipeline_model_parallel_size",
             "context_parallel_size",
         ],
+        Null::Refused,
     );
     launch::seeded(run);
     evaluation(run);

@@ -15,9 +15,8 @@ use crate::adapt::tree::{Data, Map};
 use crate::adapt::{Launch, launch};
 use crate::diag::{Code, Diagnostic};
 use crate::facts::Input::{
-    Accumulation, Alpha, ClipNorm, Dropout, GlobalBatch, LoraPlusRatio, MaxSamples, MaxSteps, MinLearningRate,
-    ModelParallel, Packs, PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength, WarmupRatio,
-    WarmupSteps,
+    Accumulation, Alpha, ClipNorm, Dropout, GlobalBatch, LoraPlusRatio, MaxSamples, MaxSteps, MinLearningRate, Packs,
+    PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength, WarmupRatio, WarmupSteps,
 };
 use crate::facts::{Origin, Words};
 use crate::quantity::Category;
@@ -168,7 +167,7 @@ pub(in crate::adapt) fn read(run: &mut Run<'_>, launch: Launch) {
     let class = run.text(layout.optimizer);
     plain::optimizer(run, (layout.optimizer, class), layout.rate, layout.decay);
     data(run, launch, stage);
-    parallel(run);
+    launch::parallel(run, &["tensor_parallel_dim", "context_parallel_dim"], Null::Refused);
     batch(run, layout, stage);
     match stage {
         Some("ppo") => torchtune_updates::of_num_steps(run),
@@ -395,36 +394,6 @@ fn several(run: &Run<'_>) -> Option<(Vec<String>, Origin)> {
     };
     let names: Option<Vec<String>> = items.iter().map(|item| name(item.map()?)).collect();
     Some((names?, Origin::Given(run.place(entry.value.span))))
-}
-
-/// Devices that share one copy of the model.
-fn parallel(run: &mut Run<'_>) {
-    let mut shared = 1.0;
-    let mut from = None;
-    for key in ["tensor_parallel_dim", "context_parallel_dim"] {
-        let ask = Ask {
-            key,
-            takes: Whole,
-            domain: ModelParallel.domain(),
-            null: Null::Refused,
-            usual: Some(1.0),
-        };
-        match run.number(&ask) {
-            Said::Value(size, place) if size > 1.0 => {
-                shared *= size;
-                from.get_or_insert((key, Origin::Given(place)));
-            }
-            Said::Unclear(origin) => {
-                run.fact(ModelParallel, key, Some(ModelParallel.domain().interval), origin);
-                return;
-            }
-            _ => {}
-        }
-    }
-    match from {
-        Some((key, origin)) => run.fact(ModelParallel, key, point(shared), origin),
-        None => run.nameless(ModelParallel, None, by_default("every device takes its own batches")),
-    }
 }
 
 /// Samples of an update. A sample of PPO and GRPO is a prompt.
