@@ -17,10 +17,12 @@ mod it {
     mod harness;
     mod house;
     mod invariants;
+    mod many;
     mod meters;
     mod properties;
     #[cfg(feature = "train")]
     mod reference;
+    mod schema;
     mod screens;
     mod spec;
     #[cfg(feature = "train")]

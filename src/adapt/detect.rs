@@ -438,3 +438,14 @@ fn talks_of_training(map: &Map, least: usize) -> bool {
     let nested: usize = map.entries.iter().filter_map(|entry| entry.value.map()).map(of).sum();
     of(map) + nested >= least
 }
+
+/// Whether a text that could not be read as a run file says several of these names: it was meant to train.
+pub(super) fn is_said_to_train(text: &str) -> bool {
+    let mut said: Vec<&str> = text
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| RISK.split_whitespace().any(|name| name == *word))
+        .collect();
+    said.sort_unstable();
+    said.dedup();
+    said.len() >= 2
+}

@@ -70,6 +70,12 @@ pub fn frameworks() -> impl Iterator<Item = &'static str> {
     dialect::ALL.iter().map(|format| format.dialect.name)
 }
 
+/// Whether a text that is no well-formed run file names what only training needs, such as a learning rate and a number of
+/// epochs.
+pub fn names_training(text: &str) -> bool {
+    detect::is_said_to_train(text)
+}
+
 /// What a run file says.
 #[derive(Debug)]
 pub struct Read {

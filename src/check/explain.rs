@@ -3,7 +3,7 @@
 use super::show::{self, portable, set, with_default};
 use super::solve::{missing_of, nearest};
 use super::{Answer, Case, scope, suffices};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Edit};
 use crate::facts::{Derived, Facts, Input, Origin, Part, derive};
 use crate::ir::{Condition, Limit, Line, Selector, Supply, Verdict};
 use crate::quantity::{Finite, Interval};
@@ -237,7 +237,10 @@ impl Case<'_> {
         if repairs.is_empty() {
             return finding.help("no single change of the run file passes; ask the policy's owners");
         }
-        finding.help(repairs.join(", or "))
+        let (told, edits): (Vec<String>, Vec<Option<Edit>>) = repairs.into_iter().unzip();
+        finding
+            .help(told.join(", or "))
+            .edits(edits.into_iter().flatten().collect())
     }
 
     /// Who can supply what is missing, and the nearest change that would do without.
@@ -266,7 +269,7 @@ impl Case<'_> {
         });
         let assumed = if all_assumed { " assumed" } else { "" };
         match self.repairs(limit, derived).first() {
-            Some(repair) if !whatever.is_empty() => finding.help(format!(
+            Some((repair, _)) if !whatever.is_empty() => finding.help(format!(
                 "{supply}; or {repair}: it passes for every {}{assumed}",
                 whatever.join(" and ")
             )),
@@ -274,8 +277,9 @@ impl Case<'_> {
         }
     }
 
-    /// `set lora_rank to 16`: for each key that the run file can write, the nearest value that passes by itself.
-    fn repairs(&self, limit: &Limit, derived: &Derived) -> Vec<String> {
+    /// `set lora_rank to 16`: for each key that the run file can write, the nearest value that passes by itself, in words
+    /// and as a change of the file.
+    fn repairs(&self, limit: &Limit, derived: &Derived) -> Vec<(String, Option<Edit>)> {
         let accepts = limit.accepts();
         let question = |facts: &Facts| match derive(limit.quantity, facts) {
             Derived::Values { values, .. } if accepts.contains(values) => Answer::Within,
@@ -295,7 +299,19 @@ impl Case<'_> {
                 free.narrow(*input, writable(*input));
                 let runs = suffices(&free, *input, &others, &question)?;
                 let best = nearest(&runs, Finite::new(current.lo()).unwrap_or(Finite::ZERO))?;
-                show::is_writable(best).then(|| format!("set {key} to {}", portable(best)))
+                let value = portable(best);
+                let edit = match (&fact.origin, fact.key.goes) {
+                    (Origin::Given(place), _) => Some(Edit {
+                        place: *place,
+                        text: value.clone(),
+                    }),
+                    (_, Some(place)) => Some(Edit {
+                        place,
+                        text: format!("{}: {value}", key.rsplit('.').next().unwrap_or(key)),
+                    }),
+                    _ => None,
+                };
+                show::is_writable(best).then(|| (format!("set {key} to {value}"), edit))
             })
             .take(2)
             .collect()

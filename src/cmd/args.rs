@@ -114,14 +114,19 @@ impl LaunchArgs {
 
 #[derive(Debug, Args)]
 #[command(
+    override_usage = "ftrisk check [OPTIONS] <POLICY> <RUN>... [-- <OVERRIDE>...]\n       ftrisk check [OPTIONS] --policy <POLICY>... <RUN>...",
     after_help = "Exit codes: 0 every limit within or later, 1 at least one over, 2 nothing over but something open or wrong, 3 ftrisk failed."
 )]
 pub(super) struct CheckArgs {
-    /// A .riskpolicy file, or builtin:NAME
-    pub(super) policy: String,
-    /// Run files, as the training framework reads them; `-` is standard input
-    #[arg(required_unless_present = "facts", value_name = "RUN")]
+    /// A .riskpolicy file, or builtin:NAME; with --policy the first run instead
+    #[arg(required_unless_present = "policies")]
+    pub(super) policy: Option<String>,
+    /// Run files, as the training framework reads them: files, folders, patterns such as 'runs/**/*.yaml'; `-` is standard input
+    #[arg(required_unless_present_any = ["facts", "policies"], value_name = "RUN")]
     pub(super) runs: Vec<PathBuf>,
+    /// A policy; may be given several times. Each that covers a run judges it
+    #[arg(long = "policy", value_name = "POLICY")]
+    pub(super) policies: Vec<String>,
     #[command(flatten)]
     pub(super) launch: LaunchArgs,
     /// Facts by name, YAML or JSON, beside a run file or in its place
@@ -130,12 +135,21 @@ pub(super) struct CheckArgs {
     /// Treat advice as limits
     #[arg(long)]
     pub(super) strict: bool,
-    /// List every line of the policy with its verdict
+    /// Stop after the first run that is not within budget
+    #[arg(long)]
+    pub(super) fail_fast: bool,
+    /// List every line of the policy with its verdict, and files of a folder that are no runs
     #[arg(short, long)]
     pub(super) verbose: bool,
+    /// Print a line for each run that is not within budget, and the counts; nothing where all are
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(super) format: Format,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(super) format: ReportFormat,
+    /// Print a diff that repairs what a written value breaks; no file is changed
+    #[arg(long, conflicts_with_all = ["format", "quiet", "verbose"])]
+    pub(super) fix_diff: bool,
     /// What the launch command says behind the run file, in the framework's own form: `learning_rate=1e-3`
     #[arg(last = true, value_name = "OVERRIDE")]
     pub(super) overrides: Vec<String>,
@@ -252,6 +266,21 @@ pub(super) enum Format {
     Text,
     /// One JSON document, for programs
     Json,
+}
+
+/// What `check` prints: the other programs that take it are those that stand where runs are merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// For people
+    Text,
+    /// One JSON document, for programs
+    Json,
+    /// One SARIF 2.1.0 log, for code scanning
+    Sarif,
+    /// One JUnit XML document, for test reports
+    Junit,
+    /// Workflow commands, for annotations on GitHub
+    Github,
 }
 
 #[derive(Debug, Args)]

@@ -1,31 +1,175 @@
 //! `ftrisk check`
 
-use std::path::Path;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
-use super::args::{CheckArgs, Color, Format};
-use super::{BAD_INPUT, Outcome, files, terminal};
+use super::args::{CheckArgs, Color, ReportFormat};
+use super::judging::{Judging, Looked, NO_RUN, unread};
+use super::targets::{self, Target};
+use super::{BAD_INPUT, Outcome, files, fix, many, terminal};
 use crate::adapt::{self, Beside, Launch};
 use crate::ir::Policy;
-use crate::report::{self, CheckReport, RunReport};
+use crate::report::{CheckReport, Form, RunReport, Tally, Totals, Writer};
 use crate::source::{SourceId, Sources};
 use crate::{check, sema};
 
 pub(super) fn run(args: &CheckArgs, color: Color) -> Outcome {
-    if is_swapped("check", &args.policy) {
-        return Ok(BAD_INPUT);
-    }
-    if args.runs.len() > 1 && !args.overrides.is_empty() {
-        terminal::complain("values behind `--` belong to one run file, and several are named: check them one by one");
+    let (policies, runs) = named(args);
+    if policies.iter().any(|policy| is_swapped("check", policy)) {
         return Ok(BAD_INPUT);
     }
     let mut sources = Sources::default();
-    let report = report_of(args, &mut sources);
-    let text = match args.format {
-        Format::Json => report::check_json(&report, &sources),
-        Format::Text => report::check_text(&report, &sources, terminal::style(color), args.verbose),
+    let mut policies: Vec<CheckReport> = policies
+        .iter()
+        .map(|policy| compiled(policy, args.strict, &mut sources))
+        .collect();
+    let beside = match beside(args, &mut sources) {
+        Ok(beside) => beside,
+        Err(finding) => {
+            if let Some(first) = policies.first_mut() {
+                first.diagnostics.push(*finding);
+            }
+            Beside::default()
+        }
     };
-    terminal::print(&text)?;
-    Ok(report.exit_code())
+    let judges = policies.iter().all(|report| report.judging().is_some());
+    let targets = match &args.facts {
+        _ if !judges => Vec::new(),
+        Some(facts) if runs.is_empty() => vec![Target::Facts(facts.clone())],
+        _ => targets::of(&runs),
+    };
+    if targets.len() > 1 && !args.overrides.is_empty() {
+        terminal::complain("values behind `--` belong to one run file, and several are named: check them one by one");
+        return Ok(BAD_INPUT);
+    }
+    let judging = Judging {
+        policies: &policies,
+        sources: &sources,
+        launch: args.launch.launch(),
+        beside: &beside,
+        strict: args.strict,
+    };
+    if args.fix_diff && judges {
+        return fix::run(&judging, &targets, args.fail_fast);
+    }
+    let writer = Writer {
+        form: form(args, color),
+        policies: &policies,
+        sources: &sources,
+        several: targets.len() > 1 || targets.iter().any(|target| matches!(target, Target::Found(_))),
+    };
+    told(&judging, &writer, &targets, args.fail_fast)
+}
+
+/// What the command line says of the launch beside the run file.
+fn beside(args: &CheckArgs, sources: &mut Sources) -> files::Read<Beside> {
+    let mut beside = files::beside(&args.launch.with, args.facts.as_deref(), sources)?;
+    if !args.overrides.is_empty() {
+        beside.overrides = Some(sources.add("command line", adapt::command::quoted(&args.overrides)));
+    }
+    Ok(beside)
+}
+
+/// The policies and the runs that are named: with `--policy`, everything else is a run.
+fn named(args: &CheckArgs) -> (Vec<&str>, Cow<'_, [PathBuf]>) {
+    if args.policies.is_empty() {
+        return (
+            args.policy.iter().map(String::as_str).collect(),
+            Cow::Borrowed(&args.runs),
+        );
+    }
+    let mut policies: Vec<&str> = Vec::new();
+    for policy in &args.policies {
+        if !policies.contains(&policy.as_str()) {
+            policies.push(policy);
+        }
+    }
+    let runs = args.policy.iter().map(PathBuf::from).chain(args.runs.iter().cloned());
+    (policies, Cow::Owned(runs.collect()))
+}
+
+fn form(args: &CheckArgs, color: Color) -> Form {
+    match args.format {
+        ReportFormat::Text => Form::Text {
+            style: terminal::style(color),
+            verbose: args.verbose,
+            quiet: args.quiet,
+        },
+        ReportFormat::Json => Form::Json,
+        ReportFormat::Sarif => Form::Sarif,
+        ReportFormat::Junit => Form::Junit,
+        ReportFormat::Github => Form::Github,
+    }
+}
+
+/// Judges the targets and prints the report as it comes.
+fn told(judging: &Judging<'_>, writer: &Writer<'_>, targets: &[Target], fail_fast: bool) -> Outcome {
+    let mut totals = Totals::new(judging.policies);
+    let mut printer = Printer {
+        between: writer.between(),
+        some: false,
+    };
+    let look = |target: &Target| match judging.look(target) {
+        Looked::NoRun { file, why } => (vec![writer.no_run(&file, &why)], None),
+        Looked::Run { report, sources, .. } => (writer.file(&report, &sources), Some(Tally::of(&report))),
+    };
+    // With one file its exit code is that of the whole and can stand before it.
+    let only = match targets {
+        [only] => Some(look(only)),
+        _ => None,
+    };
+    let early = match &only {
+        Some((_, tally)) => Some(tally.as_ref().map_or(BAD_INPUT, Tally::code)),
+        None => (!writer.judges()).then_some(BAD_INPUT),
+    };
+    terminal::print(&writer.head(early))?;
+    printer.print(&writer.about_policies())?;
+    let mut tell = |(pieces, tally): (Vec<String>, Option<Tally>)| {
+        printer.print(&pieces)?;
+        match &tally {
+            Some(tally) => totals.add(tally),
+            None => totals.not_runs += 1,
+        }
+        Ok(!(fail_fast && tally.is_some_and(|tally| tally.code() != 0)))
+    };
+    match only {
+        Some(only) => {
+            tell(only)?;
+        }
+        None => {
+            let looked_at = many::in_order(targets, look, tell)?;
+            totals.not_checked = targets.len() - looked_at;
+        }
+    }
+    let code = totals.exit_code();
+    terminal::print(&writer.tail(&totals, code, early.is_some(), printer.some))?;
+    if writer.judges() && totals.files() == 0 {
+        terminal::complain(NO_RUN);
+    }
+    Ok(code)
+}
+
+struct Printer {
+    between: &'static str,
+    some: bool,
+}
+
+impl Printer {
+    fn print(&mut self, pieces: &[String]) -> Result<(), super::Failure> {
+        let mut text = String::new();
+        for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
+            if self.some {
+                text.push_str(self.between);
+            }
+            self.some = true;
+            text.push_str(piece);
+        }
+        if text.is_empty() {
+            Ok(())
+        } else {
+            terminal::print(&text)
+        }
+    }
 }
 
 /// Whether the run file was named first; says so.
@@ -37,34 +181,6 @@ pub(super) fn is_swapped(command: &str, policy: &str) -> bool {
         ));
     }
     is_run
-}
-
-fn report_of(args: &CheckArgs, sources: &mut Sources) -> CheckReport {
-    let mut report = compiled(&args.policy, args.strict, sources);
-    let launch = args.launch.launch();
-    let mut beside = match files::beside(&args.launch.with, args.facts.as_deref(), sources) {
-        Ok(beside) => beside,
-        Err(finding) => {
-            report.diagnostics.push(*finding);
-            return report;
-        }
-    };
-    if !args.overrides.is_empty() {
-        beside.overrides = Some(sources.add("command line", adapt::command::quoted(&args.overrides)));
-    }
-    if let (Some(policy), [], Some(facts)) = (report.judging(), args.runs.as_slice(), &args.facts) {
-        report.runs = vec![judged(policy, facts, None, (launch, &beside), args.strict, sources)];
-    } else if let Some(policy) = report.judging() {
-        let runs = args.runs.iter().map(|path| match files::run(path, sources) {
-            Ok(source) => judged(policy, path, Some(source), (launch, &beside), args.strict, sources),
-            Err(finding) => RunReport {
-                diagnostics: vec![*finding],
-                ..unread(path)
-            },
-        });
-        report.runs = runs.collect();
-    }
-    report
 }
 
 /// A policy with what is wrong with it and its probes, and no run yet.
@@ -109,13 +225,4 @@ pub(super) fn judged(
         run.judgement = Some(check::judge(policy, &facts, sources, strict));
     }
     run
-}
-
-fn unread(path: &Path) -> RunReport {
-    RunReport {
-        file: path.display().to_string(),
-        framework: None,
-        diagnostics: Vec::new(),
-        judgement: None,
-    }
 }

@@ -7,12 +7,15 @@ mod environment;
 mod explain;
 mod facts;
 mod files;
+mod fix;
 mod gate;
 #[cfg(feature = "train")]
 mod governed;
 mod guard;
+mod judging;
 #[cfg(feature = "train")]
 mod kept;
+mod many;
 mod pin;
 mod policy;
 #[cfg(feature = "train")]
@@ -23,6 +26,7 @@ mod progress;
 mod rundir;
 #[cfg(feature = "train")]
 mod signals;
+mod targets;
 mod terminal;
 #[cfg(feature = "train")]
 mod train;

@@ -33,6 +33,15 @@ pub struct Label {
     pub text: String,
 }
 
+/// A change of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// What goes; an empty place takes nothing away.
+    pub place: Place,
+    /// What comes instead: at an empty place a line of its own, below the one that ends there.
+    pub text: String,
+}
+
 /// One thing to tell the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -52,6 +61,9 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The text to write at the primary place instead, where one is known.
     pub instead: Option<String>,
+    /// Changes of the run file that would do, each by itself, the best first. No report shows them: the help says them in
+    /// words, and `--fix-diff` tries them.
+    pub edits: Vec<Edit>,
 }
 
 impl Diagnostic {
@@ -66,6 +78,7 @@ impl Diagnostic {
             notes: Vec::new(),
             help: None,
             instead: None,
+            edits: Vec::new(),
         }
     }
 
@@ -97,6 +110,13 @@ impl Diagnostic {
     #[must_use]
     pub fn instead(mut self, text: impl Into<String>) -> Self {
         self.instead = Some(text.into()).filter(|text| text.len() <= MOST_READABLE);
+        self
+    }
+
+    /// Sets the changes that would do.
+    #[must_use]
+    pub fn edits(mut self, edits: Vec<Edit>) -> Self {
+        self.edits = edits;
         self
     }
 

@@ -2,24 +2,17 @@
 //!
 //! Fields are only ever added within a version; docs/reference/json.md describes them.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
-use super::{CheckReport, Counts, RunReport, shown};
+use super::{CheckReport, Counts, FileReport, LimitCount, Totals, Under};
 use crate::diag::{Diagnostic, Severity};
-use crate::ir::{Coverage, Level, Policy, Verdict};
+use crate::ir::{Coverage, Level, Verdict};
 use crate::source::Sources;
 
 /// The version of the format.
 pub const JSON_VERSION: u32 = 1;
-
-#[derive(Serialize)]
-struct Report<'a> {
-    version: u32,
-    ftrisk: &'static str,
-    exit_code: u8,
-    policy: PolicyJson<'a>,
-    runs: Vec<RunJson<'a>>,
-}
 
 #[derive(Serialize)]
 pub(super) struct PolicyJson<'a> {
@@ -34,10 +27,20 @@ pub(super) struct RunJson<'a> {
     framework: Option<&'a str>,
     exit_code: u8,
     covered: Option<&'static str>,
-    premises: &'a [String],
+    policies: Vec<&'a str>,
+    premises: Vec<&'a str>,
     counts: Option<CountsJson>,
     lines: Vec<LineJson<'a>>,
     diagnostics: Vec<DiagnosticJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct LimitJson<'a> {
+    policy: &'a str,
+    subject: &'a str,
+    over: usize,
+    open: usize,
+    of: usize,
 }
 
 #[derive(Serialize)]
@@ -57,6 +60,7 @@ struct LineJson<'a> {
     level: &'static str,
     verdict: &'static str,
     because: &'a str,
+    policy: &'a str,
     policy_line: usize,
     conditions: Vec<ConditionJson<'a>>,
 }
@@ -90,29 +94,46 @@ struct LabelJson<'a> {
     text: &'a str,
 }
 
-/// The report as one JSON document, with a line end.
-pub fn check(report: &CheckReport, sources: &Sources) -> String {
-    let json = Report {
-        version: JSON_VERSION,
-        ftrisk: env!("CARGO_PKG_VERSION"),
-        exit_code: report.exit_code(),
-        policy: policy(report, sources),
-        runs: report
-            .policy
-            .as_ref()
-            .map(|policy| {
-                report
-                    .runs
-                    .iter()
-                    .map(|r| run(r, policy, report.strict, sources))
-                    .collect()
-            })
-            .unwrap_or_default(),
-    };
-    // Strings and whole numbers only: there is nothing in it that JSON cannot say.
-    let mut text = serde_json::to_string_pretty(&json).unwrap_or_default();
-    text.push('\n');
-    text
+/// A value as it stands at a depth of the document: every line but the first is indented.
+pub(super) fn at_depth(value: &impl Serialize, depth: usize) -> String {
+    // Strings and whole numbers only: there is nothing in it that JSON cannot say. A line end inside a string is an escape.
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.replace('\n', &format!("\n{}", "  ".repeat(depth)))
+}
+
+/// The document up to its first run.
+pub(super) fn head(policies: &[CheckReport], code: Option<u8>, sources: &Sources) -> String {
+    let policies: Vec<PolicyJson<'_>> = policies.iter().map(|report| policy(report, sources)).collect();
+    let mut out = format!(
+        "{{\n  \"version\": {JSON_VERSION},\n  \"ftrisk\": {:?},\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    if let Some(code) = code {
+        let _ = writeln!(out, "  \"exit_code\": {code},");
+    }
+    let _ = writeln!(out, "  \"policy\": {},", at_depth(&policies.first(), 1));
+    let _ = writeln!(out, "  \"policies\": {},", at_depth(&policies, 1));
+    out.push_str("  \"runs\": [");
+    out
+}
+
+/// One run of the list.
+pub(super) fn file(report: &FileReport<'_>, sources: &Sources) -> String {
+    format!("\n    {}", at_depth(&run(report, sources), 2))
+}
+
+/// The document from behind its last run, with a line end.
+pub(super) fn tail(policies: &[CheckReport], totals: &Totals, code: Option<u8>, some: bool) -> String {
+    let judges = policies.iter().all(|report| report.judging().is_some());
+    let limits: Vec<LimitJson<'_>> = totals.limits.iter().filter(|_| judges).map(limit).collect();
+    let mut out = String::from(if some { "\n  ],\n" } else { "],\n" });
+    if let Some(code) = code {
+        let _ = writeln!(out, "  \"exit_code\": {code},");
+    }
+    let _ = writeln!(out, "  \"limits\": {},", at_depth(&limits, 1));
+    let _ = writeln!(out, "  \"not_runs\": {},", totals.not_runs);
+    let _ = writeln!(out, "  \"not_checked\": {}\n}}", totals.not_checked);
+    out
 }
 
 pub(super) fn policy<'a>(report: &'a CheckReport, sources: &'a Sources) -> PolicyJson<'a> {
@@ -132,51 +153,76 @@ pub(super) fn level(level: Level) -> &'static str {
     }
 }
 
-pub(super) fn run<'a>(run: &'a RunReport, policy: &'a Policy, strict: bool, sources: &'a Sources) -> RunJson<'a> {
-    let judgement = run.judgement.as_ref();
+fn limit(count: &LimitCount) -> LimitJson<'_> {
+    LimitJson {
+        policy: &count.policy_file,
+        subject: &count.subject,
+        over: count.over,
+        open: count.open,
+        of: count.of,
+    }
+}
+
+pub(super) fn run<'a>(run: &'a FileReport<'_>, sources: &'a Sources) -> RunJson<'a> {
     RunJson {
         file: &run.file,
         framework: run.framework,
-        exit_code: run.exit_code(policy, strict),
-        covered: judgement.map(|judgement| match judgement.coverage {
+        exit_code: run.exit_code(),
+        covered: run.coverage().map(|coverage| match coverage {
             Coverage::Covered => "yes",
             Coverage::NotCovered => "no",
             Coverage::Unknown => "unknown",
         }),
-        premises: judgement.map_or(&[], |judgement| judgement.premises.as_slice()),
-        counts: judgement.map(|judgement| {
-            let counts = Counts::of(judgement, policy, strict);
+        policies: run
+            .judged
+            .iter()
+            .filter(|under| under.judgement.coverage != Coverage::NotCovered)
+            .map(|under| under.policy_file)
+            .collect(),
+        premises: run
+            .judged
+            .iter()
+            .flat_map(|under| under.judgement.premises.iter().map(String::as_str))
+            .collect(),
+        counts: (!run.judged.is_empty()).then(|| {
+            let Counts {
+                within,
+                over,
+                open,
+                later,
+                not_applicable,
+                advised,
+                advised_over,
+            } = run.counts();
             CountsJson {
-                over: counts.over,
-                open: counts.open,
-                within: counts.within,
-                later: counts.later,
-                not_applicable: counts.not_applicable,
-                advised: counts.advised,
-                advised_over: counts.advised_over,
+                over,
+                open,
+                within,
+                later,
+                not_applicable,
+                advised,
+                advised_over,
             }
         }),
-        lines: judgement
-            .map(|judgement| {
-                judgement
-                    .lines
-                    .iter()
-                    .filter_map(|judged| {
-                        let line = policy.lines.get(judged.line)?;
-                        Some(LineJson {
-                            subject: line.subject(),
-                            level: level(line.level),
-                            verdict: judged.verdict.word(),
-                            because: judged.verdict.because(),
-                            policy_line: sources.get(line.place.source).line(line.place.span.start),
-                            conditions: conditions(&judged.verdict),
-                        })
-                    })
-                    .collect()
-            })
-            .unwrap_or_default(),
-        diagnostics: shown(run).into_iter().map(|d| diagnostic(d, sources)).collect(),
+        lines: run.judged.iter().flat_map(|under| lines(under, sources)).collect(),
+        diagnostics: run.shown().into_iter().map(|d| diagnostic(d, sources)).collect(),
     }
+}
+
+fn lines<'a>(under: &'a Under<'_>, sources: &'a Sources) -> Vec<LineJson<'a>> {
+    let lines = under.judgement.lines.iter().filter_map(|judged| {
+        let line = under.policy.lines.get(judged.line)?;
+        Some(LineJson {
+            subject: line.subject(),
+            level: level(line.level),
+            verdict: judged.verdict.word(),
+            because: judged.verdict.because(),
+            policy: under.policy_file,
+            policy_line: sources.get(line.place.source).line(line.place.span.start),
+            conditions: conditions(&judged.verdict),
+        })
+    });
+    lines.collect()
 }
 
 fn conditions(verdict: &Verdict) -> Vec<ConditionJson<'_>> {

@@ -1,20 +1,31 @@
-//! Judgements as text and as JSON, and the pages of the reference: data in, string out.
+//! Judgements as text and in four formats for programs, and the pages of the reference: data in, string out.
 
 mod breach;
+mod diff;
 pub mod facts;
+mod github;
 mod json;
+mod junit;
+mod many;
 pub mod probe;
 pub mod reference;
+mod sarif;
 #[cfg(feature = "cli")]
 mod text;
+mod totals;
 pub mod train;
 mod words;
+mod writer;
 
-pub use json::{JSON_VERSION, check as check_json};
+pub use diff::unified;
+pub use json::JSON_VERSION;
+pub use many::{FileReport, Under};
 #[cfg(feature = "cli")]
 pub use text::check as check_text;
+pub use totals::{LimitCount, Tally, Totals};
+pub use writer::{Form, Writer};
 
-use crate::diag::{Code, Diagnostic, Severity};
+use crate::diag::{Code, Diagnostic};
 use crate::ir::{Judgement, Level, Policy, Verdict};
 
 /// Everything that is to be said about one run file.
@@ -62,6 +73,18 @@ pub struct Counts {
     pub advised: usize,
     /// Advised lines that are over.
     pub advised_over: usize,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Counts) {
+        self.within += other.within;
+        self.over += other.over;
+        self.open += other.open;
+        self.later += other.later;
+        self.not_applicable += other.not_applicable;
+        self.advised += other.advised;
+        self.advised_over += other.advised_over;
+    }
 }
 
 impl Counts {
@@ -130,21 +153,6 @@ impl CheckReport {
             .find(|code| codes.contains(code))
             .unwrap_or(if codes.is_empty() { 2 } else { 0 })
     }
-}
-
-/// The findings of a run in the order they are shown: what is wrong with the file, then verdicts from the gravest on.
-fn shown(run: &RunReport) -> Vec<&Diagnostic> {
-    let mut shown: Vec<&Diagnostic> = run.diagnostics.iter().collect();
-    if let Some(judgement) = &run.judgement {
-        let mut verdicts: Vec<&Diagnostic> = judgement
-            .findings
-            .iter()
-            .chain(judgement.lines.iter().filter_map(|judged| judged.diagnostic.as_ref()))
-            .collect();
-        verdicts.sort_by_key(|d| (std::cmp::Reverse(d.severity == Severity::Error), d.code));
-        shown.extend(verdicts);
-    }
-    shown
 }
 
 /// The characters of the widest cell of each column.

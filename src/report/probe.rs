@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::json::{DiagnosticJson, JSON_VERSION, PolicyJson, RunJson, diagnostic, level, policy, run};
-use super::{CheckReport, widths};
+use super::{CheckReport, FileReport, widths};
 use crate::diag::Diagnostic;
 use crate::ir::Level;
 use crate::meter::Reading;
@@ -202,15 +202,16 @@ struct BlindJson<'a> {
 
 /// The check and the faults as one JSON document, with a line end.
 pub fn json(check: &CheckReport, report: &ProbeReport, sources: &Sources) -> String {
+    let checked = check.policy.as_ref().and_then(|policy| {
+        let alone = check.runs.first()?;
+        Some(FileReport::alone(alone, &check.policy_file, policy, check.strict))
+    });
     let document = Document {
         version: JSON_VERSION,
         ftrisk: env!("CARGO_PKG_VERSION"),
         exit_code: report.exit_code,
         policy: policy(check, sources),
-        run: check
-            .policy
-            .as_ref()
-            .and_then(|policy| Some(run(check.runs.first()?, policy, check.strict, sources))),
+        run: checked.as_ref().map(|checked| run(checked, sources)),
         diagnostics: report.findings.iter().map(|d| diagnostic(d, sources)).collect(),
         faults: report
             .faults

@@ -564,7 +564,7 @@ fn files_that_cannot_be_read_are_named() {
         .args(["check", "builtin:exploratory", "d"])
         .run()
         .code(2);
-    folder.stdout_has("cannot read d: it is a directory");
+    folder.stdout_has("d holds no run file");
     Case::new()
         .args(["check", "cautious-sft", "r"])
         .run()

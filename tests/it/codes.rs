@@ -213,7 +213,7 @@ fn cannot_read() {
     for arguments in [
         &["absent.riskpolicy", "run.yaml"],
         &["policy.riskpolicy", "absent.yaml"],
-        &["policy.riskpolicy", "."],
+        &["policy.riskpolicy", "runs/*.yaml"],
         &[".", "run.yaml"],
         &["builtin:no-such-policy", "run.yaml"],
     ] {

@@ -44,10 +44,12 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["source", "quantity", "diag", "ir", "facts", "meter", "guard", "ledger"],
     ),
     // Faces.
-    // `adapt` for the page about its tables of keys.
+    // `adapt` for the page about its tables of keys; `builtin` for what is no path in a log.
     (
         "report",
-        &["source", "quantity", "diag", "ir", "adapt", "meter", "guard", "ledger"],
+        &[
+            "source", "quantity", "builtin", "diag", "ir", "adapt", "meter", "guard", "ledger",
+        ],
     ),
     // The guard around the weights of somebody's candle loop. It compiles and judges as a command does, because a loop
     // that embeds it has texts and no command line; `report` for what counts as passed; `train` for AdamW alone.
@@ -96,6 +98,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "report/facts.rs",
             "report/json.rs",
             "report/probe.rs",
+            "report/sarif.rs",
             "report/train.rs",
             "ledger/chain.rs",
             "protocol/message.rs",
