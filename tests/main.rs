@@ -3,6 +3,7 @@
 // The attribute tells clippy that the helpers below are tests too, so that they may unwrap and index.
 #[cfg(test)]
 mod it {
+    mod against;
     mod cli;
     mod codes;
     mod corpus;

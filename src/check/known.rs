@@ -100,12 +100,7 @@ fn missing(derived: &Derived, facts: &Facts) -> Vec<(String, String)> {
 fn of_input(input: Input, facts: &Facts) -> KnownFact {
     let fact = facts.number(input);
     let values = fact.and_then(|fact| fact.values);
-    let is_switch = matches!(input, Input::Packs | Input::RankStabilised);
-    let shown = match values {
-        Some(values) if is_switch && values.is_point() => (if values.lo() > 0.0 { "yes" } else { "no" }).to_owned(),
-        Some(values) => show::set(input.domain(), values),
-        None => String::new(),
-    };
+    let shown = values.map_or_else(String::new, |values| show::input(input, values));
     let from = match fact {
         Some(fact) => match (&fact.origin, fact.values) {
             (Origin::Default { rule }, None) => From::Absent(rule.clone()),

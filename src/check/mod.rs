@@ -3,20 +3,24 @@
 //! Pure: the same policy and the same facts give the same judgement. Knows the typed policy and the facts; knows no
 //! file, no framework and no training.
 
+mod compare;
 mod explain;
 mod known;
+mod levers;
 mod number;
 mod scope;
 mod show;
 mod solve;
 mod words;
 
+pub use compare::compare;
 pub use known::known;
+pub use levers::Parent;
 pub use solve::{Answer, Missing, decide, suffices};
 
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::facts::{Facts, Input, Origin};
-use crate::ir::{Asks, Coverage, Judged, Judgement, Level, Line, Policy, Verdict};
+use crate::ir::{Asks, Comparison, Coverage, Judged, Judgement, Level, Line, Policy, Verdict};
 use crate::quantity::Quantity;
 use crate::source::Sources;
 
@@ -26,16 +30,42 @@ struct Case<'a> {
     policy: &'a Policy,
     facts: &'a Facts,
     sources: &'a Sources,
+    parent: Parent<&'a Comparison>,
 }
 
-/// Judges a run. `strict` makes advice a limit.
+/// Judges a run that has no parent. `strict` makes advice a limit.
 pub fn judge(policy: &Policy, facts: &Facts, sources: &Sources, strict: bool) -> Judgement {
+    judge_against(policy, facts, Parent::None, sources, strict)
+}
+
+/// Judges a run beside its parent. `strict` makes advice a limit.
+pub fn judge_against(
+    policy: &Policy,
+    facts: &Facts,
+    parent: Parent<&Facts>,
+    sources: &Sources,
+    strict: bool,
+) -> Judgement {
     let mut findings = Vec::new();
-    let (facts, premises) = under_premises(policy, facts, sources, &mut findings);
+    let (mut facts, premises) = under_premises(policy, facts, sources, &mut findings);
+    let against = match parent {
+        // The parent was launched under the same premises; what it breaks of them is not about this run.
+        Parent::Read(parent) => {
+            let (parent, _) = under_premises(policy, parent, sources, &mut Vec::new());
+            Some(compare(&parent, &facts, sources))
+        }
+        Parent::None | Parent::Unread => None,
+    };
+    levers::tell(&mut facts, parent.is_given());
     let case = Case {
         policy,
         facts: &facts,
         sources,
+        parent: match (&against, parent.is_given()) {
+            (Some(against), _) => Parent::Read(against),
+            (None, true) => Parent::Unread,
+            (None, false) => Parent::None,
+        },
     };
     let coverage = case.coverage(&mut findings);
     let lines = if coverage == Coverage::NotCovered {
@@ -67,6 +97,7 @@ pub fn judge(policy: &Policy, facts: &Facts, sources: &Sources, strict: bool) ->
         },
         coverage,
         launcher: facts.launcher,
+        against,
     }
 }
 

@@ -12,8 +12,7 @@ impl Case<'_> {
     /// `max Q v`, `min Q v`, `range Q a to b`
     pub(super) fn limit(&self, line: &Line, limit: &Limit, undecided: &[Selector]) -> (Verdict, Option<Diagnostic>) {
         if limit.quantity == Quantity::ChangedLevers {
-            let because = "there is no parent to compare with".to_owned();
-            return (Verdict::NotApplicable { because }, None);
+            return self.levers(line, limit, undecided);
         }
         if limit.quantity.row().moment.is_before_training() {
             return self.known_before(line, limit, undecided);

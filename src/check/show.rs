@@ -1,7 +1,7 @@
 //! Numbers and defaults as reports show them.
 
 use crate::diag::Diagnostic;
-use crate::facts::{Key, Origin};
+use crate::facts::{Input, Key, Origin};
 use crate::ir::Limit;
 use crate::quantity::{Dimension, Domain, Finite, Interval, Quantity, Unit};
 
@@ -13,6 +13,16 @@ const HUGE: f64 = 1e12;
 pub(super) fn set(domain: Domain, values: Interval) -> String {
     // An end that was found by trying f64s is shown as the decimal it stands for.
     shown_set(values, domain.integer, |end| Finite::shortest(Finite::decimal(end)))
+}
+
+/// Values of an input: a switch as a word.
+pub(super) fn input(input: Input, values: Interval) -> String {
+    match input {
+        Input::Packs | Input::RankStabilised if values.is_point() => {
+            (if values.lo() > 0.0 { "yes" } else { "no" }).to_owned()
+        }
+        _ => set(input.domain(), values),
+    }
 }
 
 fn shown_set(values: Interval, integer: bool, show: impl Fn(f64) -> String) -> String {

@@ -88,6 +88,10 @@ impl Case<'_> {
                 (Asks::Require(Category::ModelRevision), _) => {
                     "name the commit that was tried, so that everybody trains the same base".to_owned()
                 }
+                (Asks::Require(Category::Parent), _) => {
+                    "name the run that this one was made from with --against: a run file, a run directory, or a git revision"
+                        .to_owned()
+                }
                 (Asks::Require(_), Some(key)) => format!("switch it on with {key}"),
                 (Asks::Require(_), None) => "have the run use it".to_owned(),
                 (_, Some(key)) => format!("change {key}, or have the policy's owners allow it"),

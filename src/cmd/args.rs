@@ -127,6 +127,9 @@ pub(super) struct CheckArgs {
     /// A policy; may be given several times. Each that covers a run judges it
     #[arg(long = "policy", value_name = "POLICY")]
     pub(super) policies: Vec<String>,
+    /// The run that this one was made from: a run file, a run directory, or a git revision of the same file
+    #[arg(long, value_name = "PARENT")]
+    pub(super) against: Option<String>,
     #[command(flatten)]
     pub(super) launch: LaunchArgs,
     /// Facts by name, YAML or JSON, beside a run file or in its place

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::args::{CheckArgs, Color, ReportFormat};
 use super::judging::{Judging, Looked, NO_RUN, unread};
 use super::targets::{self, Target};
-use super::{BAD_INPUT, Outcome, files, fix, many, terminal};
+use super::{BAD_INPUT, Outcome, against, files, fix, many, terminal};
 use crate::adapt::{self, Beside, Launch};
 use crate::ir::Policy;
 use crate::report::{CheckReport, Form, RunReport, Tally, Totals, Writer};
@@ -42,11 +42,24 @@ pub(super) fn run(args: &CheckArgs, color: Color) -> Outcome {
         terminal::complain("values behind `--` belong to one run file, and several are named: check them one by one");
         return Ok(BAD_INPUT);
     }
+    let parent = match args
+        .against
+        .as_deref()
+        .map(|named| against::named(named, &targets))
+        .transpose()
+    {
+        Ok(parent) => parent,
+        Err(complaint) => {
+            terminal::complain(&complaint);
+            return Ok(BAD_INPUT);
+        }
+    };
     let judging = Judging {
         policies: &policies,
         sources: &sources,
         launch: args.launch.launch(),
         beside: &beside,
+        parent: parent.as_ref(),
         strict: args.strict,
     };
     if args.fix_diff && judges {

@@ -78,6 +78,11 @@ fn text(path: &Path, most: usize, what: &str, sources: &mut Sources) -> Read<Sou
         (name, bytes)
     };
     let bytes = bytes.map_err(|error| cannot_read(&name, &error))?;
+    decoded(name, bytes, most, what, sources)
+}
+
+/// A text of at most `most` bytes, from one byte more at most.
+pub(super) fn decoded(name: String, bytes: Vec<u8>, most: usize, what: &str, sources: &mut Sources) -> Read<SourceId> {
     if bytes.len() > most {
         let message = format!("{name} is larger than {most} bytes, the most that ftrisk reads of {what}");
         return Err(Box::new(
@@ -110,7 +115,7 @@ fn text(path: &Path, most: usize, what: &str, sources: &mut Sources) -> Read<Sou
 }
 
 /// At most one byte more than `most`.
-fn bytes(reader: impl std::io::Read, most: usize) -> std::io::Result<Vec<u8>> {
+pub(super) fn bytes(reader: impl std::io::Read, most: usize) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     reader.take(limit).read_to_end(&mut bytes)?;

@@ -92,7 +92,7 @@ impl<'p> Version<'p> {
         let source = sources.add(name, text);
         let read = adapt::read_beside(Some(source), &sources, judging.launch, judging.beside);
         Version {
-            report: judging.under_all(path, read, &sources),
+            report: judging.under_all(path, read, &mut sources),
             sources,
             own: Some(source),
         }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::files;
 use super::targets::Target;
+use super::{against, files};
 use crate::adapt::{self, Beside, Launch};
-use crate::check;
+use crate::check::{self, Parent};
 use crate::diag::{Code, Diagnostic};
 use crate::report::{CheckReport, FileReport, RunReport, Under};
 use crate::source::{SourceId, Sources};
@@ -25,6 +25,8 @@ pub(super) struct Judging<'p> {
     pub(super) launch: Launch,
     /// What it says beside the run file; with several runs, beside each.
     pub(super) beside: &'p Beside,
+    /// The run that each of them was made from.
+    pub(super) parent: Option<&'p against::Named>,
     /// Whether advice counts as a limit.
     pub(super) strict: bool,
 }
@@ -57,7 +59,7 @@ impl<'p> Judging<'p> {
             Target::Facts(path) => {
                 let read = adapt::read_beside(None, &sources, self.launch, self.beside);
                 return Looked::Run {
-                    report: self.under_all(path, read, &sources),
+                    report: self.under_all(path, read, &mut sources),
                     sources,
                     own: None,
                 };
@@ -72,7 +74,7 @@ impl<'p> Judging<'p> {
                     return Looked::NoRun { file, why };
                 }
                 Looked::Run {
-                    report: self.under_all(path, read, &sources),
+                    report: self.under_all(path, read, &mut sources),
                     sources,
                     own: Some(source),
                 }
@@ -87,10 +89,20 @@ impl<'p> Judging<'p> {
     }
 
     /// A run file that was read, under every policy.
-    pub(super) fn under_all(&self, path: &Path, read: adapt::Read, sources: &Sources) -> FileReport<'p> {
+    pub(super) fn under_all(&self, path: &Path, read: adapt::Read, sources: &mut Sources) -> FileReport<'p> {
         let mut run = RunReport {
             diagnostics: read.diagnostics,
             ..unread(path)
+        };
+        let launch = (self.launch, self.beside);
+        let parent = self.parent.map(|parent| against::parent(parent, path, launch, sources));
+        let parent = match &parent {
+            None => Parent::None,
+            Some(Ok(facts)) => Parent::Read(facts),
+            Some(Err(why_not)) => {
+                run.diagnostics.extend_from_slice(why_not);
+                Parent::Unread
+            }
         };
         let mut judged = Vec::new();
         if let Some(facts) = &read.facts {
@@ -101,7 +113,7 @@ impl<'p> Judging<'p> {
                 Some(Under {
                     policy_file: &report.policy_file,
                     policy,
-                    judgement: check::judge(policy, facts, sources, self.strict),
+                    judgement: check::judge_against(policy, facts, parent, sources, self.strict),
                 })
             }));
         }

@@ -1,5 +1,6 @@
 //! The command line: the only room that touches files, the terminal and the process.
 
+mod against;
 mod args;
 mod check;
 #[cfg(feature = "train")]

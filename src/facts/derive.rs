@@ -100,7 +100,13 @@ fn by_rule(quantity: Quantity, facts: &Facts) -> Derived {
         Quantity::WorldSize => plain(facts, WorldSize, &[Of(WorldSize)]),
         Quantity::DatasetRows => plain(facts, Rows, &[Of(Rows)]),
         other => Derived::Unknown {
-            why: format!("this version of ftrisk does not derive {}", other.name()),
+            why: match other.row().takes {
+                "" => format!("this version of ftrisk does not derive {}", other.name()),
+                takes => format!(
+                    "this version of ftrisk does not derive {}; it takes {takes}",
+                    other.name()
+                ),
+            },
         },
     }
 }

@@ -3,10 +3,12 @@
 //! A limit here has a quantity, a region it accepts in the quantity's own measure, and a response that can act: a unit
 //! error or a response at the wrong moment cannot be expressed. Knows nothing of texts but places in them.
 
+mod against;
 mod glob;
 mod known;
 mod verdict;
 
+pub use against::{Apart, Change, Comparable, Comparison, How, LEVERS, Side, another};
 pub use glob::glob;
 pub use known::{From, Known, KnownFact};
 pub use verdict::{Condition, Coverage, Judged, Judgement, Supply, Verdict};

@@ -1,5 +1,6 @@
 //! Verdicts: what holds for every value that a run may still have.
 
+use super::Comparison;
 use crate::diag::Diagnostic;
 
 /// The verdict on one line.
@@ -111,6 +112,8 @@ pub struct Judgement {
     pub premises: Vec<String>,
     /// The command that would launch the run: `llamafactory-cli`.
     pub launcher: &'static str,
+    /// How the run differs from its parent; `None` when no parent was given, or none that can be read.
+    pub against: Option<Comparison>,
 }
 
 impl Judgement {

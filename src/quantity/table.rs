@@ -136,6 +136,8 @@ pub struct Row {
     pub counted: bool,
     /// Whether this version derives it (config and launch quantities only; meters are built with the training engine).
     pub derived: bool,
+    /// What it would take to derive it, where this version does not.
+    pub takes: &'static str,
     /// What the standard error of a reading is; of quantities that are known before training there is none.
     pub error: &'static str,
     /// Names that frameworks and people give it, for suggestions.
@@ -198,6 +200,7 @@ const ROW_DEFAULTS: Row = Row {
     bounded: false,
     counted: false,
     derived: false,
+    takes: "",
     error: "",
     also: &[],
     meaning: "",
@@ -253,6 +256,7 @@ quantities! {
     }
     MovementBound "movement.bound" {
         lever: Step, moment: Config, dimension: Ratio,
+        takes: "the norms of the base's weights, which stand in neither a run file nor a config.json: how far an entry can move is bounded in the weights' own unit, and a share of them is not",
         meaning: "Proven worst-case relative movement of the weights under the named optimizer, from config and model shape alone.",
         source: "Cauchy-Schwarz bound on Adam's step with bias correction, summed over the schedule",
     }
@@ -279,6 +283,7 @@ quantities! {
     }
     BatchTokens "batch.tokens" {
         lever: Averaging, moment: Config, direction: Both, domain: COUNT,
+        takes: "how many tokens of a sample bear a loss, which the data decide, and whether the framework cuts samples at its sequence length",
         meaning: "Tokens per optimizer update that a loss is taken on.",
         source: "effective batch x tokens per sample",
     }
@@ -314,6 +319,7 @@ quantities! {
     }
     LoraTrainableFraction "lora.trainable_fraction" {
         lever: Reach, moment: Config, direction: Both, dimension: Ratio, domain: RATIO,
+        takes: "the shape of the model, which stands in its config.json and in no run file",
         meaning: "Trained parameters over all parameters, from the rank, the targets and the model's shape.",
         source: "parameter count",
     }

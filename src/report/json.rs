@@ -2,10 +2,13 @@
 //!
 //! Fields are only ever added within a version; docs/reference/json.md describes them.
 
+mod against;
+
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use self::against::AgainstJson;
 use super::{CheckReport, Counts, FileReport, LimitCount, Totals, Under};
 use crate::diag::{Diagnostic, Severity};
 use crate::ir::{Coverage, Level, Verdict};
@@ -29,6 +32,7 @@ pub(super) struct RunJson<'a> {
     covered: Option<&'static str>,
     policies: Vec<&'a str>,
     premises: Vec<&'a str>,
+    against: Option<AgainstJson<'a>>,
     counts: Option<CountsJson>,
     lines: Vec<LineJson<'a>>,
     diagnostics: Vec<DiagnosticJson<'a>>,
@@ -184,6 +188,7 @@ pub(super) fn run<'a>(run: &'a FileReport<'_>, sources: &'a Sources) -> RunJson<
             .iter()
             .flat_map(|under| under.judgement.premises.iter().map(String::as_str))
             .collect(),
+        against: run.against().map(|comparison| against::json(comparison, sources)),
         counts: (!run.judged.is_empty()).then(|| {
             let Counts {
                 within,

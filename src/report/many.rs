@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::{CheckReport, Counts, RunReport};
 use crate::diag::{Code, Diagnostic, Label, Severity, has_errors};
-use crate::ir::{Coverage, Judgement, Policy};
+use crate::ir::{Comparison, Coverage, Judgement, Policy};
 use crate::source::Place;
 
 /// A judgement with the policy that it was made under.
@@ -99,6 +99,11 @@ impl<'p> FileReport<'p> {
         all()
             .find(|coverage| **coverage == Coverage::Covered)
             .or_else(|| all().next())
+    }
+
+    /// What differs from the run that this one was made from; every policy asks it of the same two.
+    pub(super) fn against(&self) -> Option<&Comparison> {
+        self.judged.iter().find_map(|under| under.judgement.against.as_ref())
     }
 
     /// The findings in the order they are shown: what is wrong with the file, then verdicts from the gravest on.

@@ -1,5 +1,7 @@
 //! Judgements as text and in four formats for programs, and the pages of the reference: data in, string out.
 
+#[cfg(feature = "cli")]
+mod against;
 mod breach;
 mod diff;
 pub mod facts;

@@ -205,6 +205,9 @@ fn sides(row: &Row) -> &'static str {
 
 fn status(quantity: Quantity) -> String {
     let row = quantity.row();
+    if quantity == Quantity::ChangedLevers {
+        return "judged by `check` where `--against` names a parent".to_owned();
+    }
     if row.moment.is_before_training() {
         return if row.derived {
             "judged by `check`"

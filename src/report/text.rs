@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{CheckReport, Counts, FileReport, Tally, Totals, Under};
+use super::{CheckReport, Counts, FileReport, Tally, Totals, Under, against};
 use crate::diag::render::{Style, render};
 use crate::diag::{Diagnostic, Severity};
 use crate::ir::{Coverage, Judgement, Level, Policy, Verdict};
@@ -62,6 +62,11 @@ pub(super) fn file(report: &FileReport<'_>, sources: &Sources, style: Style, ver
         if verbose {
             listed(&mut out, &under.judgement, under.policy, sources, report.strict);
         }
+    }
+    if let Some(comparison) = report.against() {
+        out.push_str(&against::text(comparison, sources));
+    }
+    for under in &report.judged {
         for premise in &under.judgement.premises {
             let _ = writeln!(out, "{premise}");
         }

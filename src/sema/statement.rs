@@ -3,7 +3,7 @@
 use super::{Context, Lowering};
 use crate::diag::{Code, Diagnostic, closest, one_of};
 use crate::ir::{Asks, Assume, DEFAULT_CADENCE, Level, Line, Probe, Selector};
-use crate::quantity::{Category, CategoryKind, Interval, Moment, ProbeKind, Quantity, Unit};
+use crate::quantity::{CategoryKind, Interval, Moment, ProbeKind, Quantity, Unit};
 use crate::source::Span;
 use crate::syntax::{self, Condition, StatementKind};
 
@@ -89,14 +89,17 @@ impl Lowering<'_> {
 
     /// A quantity that this version cannot derive.
     pub(super) fn not_built(&mut self, quantity: Quantity, span: Span) {
-        self.report(
-            Diagnostic::new(
-                Code::NotBuilt,
-                format!("this version does not derive {} yet", quantity.name()),
-            )
-            .at(self.place(span), "no verdict would be possible")
-            .help("take the line out, or write it as a comment until it is supported"),
-        );
+        let mut finding = Diagnostic::new(
+            Code::NotBuilt,
+            format!("this version does not derive {} yet", quantity.name()),
+        )
+        .at(self.place(span), "no verdict would be possible")
+        .help("take the line out, or write it as a comment until it is supported");
+        let takes = quantity.row().takes;
+        if !takes.is_empty() {
+            finding = finding.note(format!("it takes {takes}"));
+        }
+        self.report(finding);
     }
 
     fn condition(&mut self, advised: Option<Span>, condition: &Condition, context: Context<'_>) {
@@ -134,15 +137,8 @@ impl Lowering<'_> {
             }
             Condition::Require(require) => {
                 for name in &require.names {
-                    match self.category(name, context.statement) {
-                        Some(Category::Parent) => {
-                            self.report(
-                                Diagnostic::new(Code::NotBuilt, "runs cannot be compared with a parent yet")
-                                    .at(self.place(name.span), "no parent can be given")
-                                    .help("take it out; `max changed_levers` does not apply without a parent"),
-                            );
-                        }
-                        Some(category) => self.lines.push(Line {
+                    if let Some(category) = self.category(name, context.statement) {
+                        self.lines.push(Line {
                             level,
                             scope: scope(),
                             asks: Asks::Require(category),
@@ -151,8 +147,7 @@ impl Lowering<'_> {
                             } else {
                                 self.place(name.span)
                             },
-                        }),
-                        None => {}
+                        });
                     }
                 }
             }

@@ -82,6 +82,7 @@ const CRATES: &[(&str, &[&str])] = &[
         &[
             "report/facts.rs",
             "report/json.rs",
+            "report/json/against.rs",
             "report/probe.rs",
             "report/train.rs",
             "ledger/entry.rs",
