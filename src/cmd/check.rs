@@ -18,6 +18,12 @@ pub(super) fn run(args: &CheckArgs, color: Color) -> Outcome {
     if policies.iter().any(|policy| is_swapped("check", policy)) {
         return Ok(BAD_INPUT);
     }
+    if runs.is_empty() && args.facts.is_none() {
+        terminal::complain(
+            "no run is named: `ftrisk check --policy POLICY RUN`, where RUN is a file, a folder or a pattern",
+        );
+        return Ok(BAD_INPUT);
+    }
     let mut sources = Sources::default();
     let mut policies: Vec<CheckReport> = policies
         .iter()

@@ -111,6 +111,32 @@ fn a_named_file_that_is_no_run_is_wrong_and_a_found_one_is_not() {
 }
 
 #[test]
+fn a_policy_without_a_run_asks_for_one() {
+    let ran = check(&["--policy", "team.riskpolicy"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+    assert!(ran.stderr.starts_with("ftrisk: no run is named"), "{}", ran.stderr);
+}
+
+#[test]
+fn facts_stand_for_a_run_under_several_policies() {
+    let folder = team();
+    folder.write("loop.yaml", b"stage: sft\nmethod: lora\nlearning_rate: 1.0e-3\n");
+    let args = [
+        "check",
+        "-q",
+        "--policy",
+        "team.riskpolicy",
+        "--policy",
+        "full.riskpolicy",
+        "--facts",
+        "loop.yaml",
+    ];
+    let ran = Case::within(folder).args(args).run();
+    assert_eq!(ran.code, 1, "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.starts_with("1 over"), "{}", ran.stdout);
+}
+
+#[test]
 fn a_pattern_that_the_shell_left_alone_is_expanded() {
     let files = |pattern: &str| -> Vec<String> {
         let ran = check(&["--format", "json", "team.riskpolicy", pattern]);
