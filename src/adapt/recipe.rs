@@ -91,8 +91,6 @@ struct Reader<'a> {
 }
 
 const ANY_SHARE: Domain = Domain::reals(0.0, 1.0);
-/// Below 1, or the first update divides by nothing.
-const DECAY: Domain = Domain::reals(0.0, 0.999_999_999_999);
 const EPSILON: Domain = Domain::reals(0.0, f64::MAX);
 
 impl Reader<'_> {
@@ -328,8 +326,7 @@ impl Reader<'_> {
         let max_steps = self.whole(Input::MaxSteps);
         let (warmup_ratio, warmup_steps) = (self.number(Input::WarmupRatio), self.whole(Input::WarmupSteps));
         let (max_grad_norm, weight_decay) = (self.number(Input::ClipNorm), self.number(Input::WeightDecay));
-        let adam_beta1 = self.constant("adam_beta1", 0.9, DECAY);
-        let adam_beta2 = self.constant("adam_beta2", 0.999, DECAY);
+        let (adam_beta1, adam_beta2) = (self.number(Input::Beta1), self.number(Input::Beta2));
         let adam_epsilon = self.constant("adam_epsilon", 1e-8, EPSILON);
         let (seed, rank, alpha) = (
             self.whole(Input::Seed),
@@ -540,7 +537,7 @@ mod tests {
             });
             assert!(found, "{line}: {:?}", trained.diagnostics);
         }
-        assert_eq!(told("adam_beta1: true\n"), ["value-type: true"]);
+        assert_eq!(told("adam_epsilon: true\n"), ["value-type: true"]);
         assert_eq!(
             told("mix_strategy: concat\nfreeze_vision_tower: true\nlogging_steps: 5\n"),
             [""; 0]

@@ -20,6 +20,8 @@ const INPUTS: &[Input] = &[
     Input::WarmupSteps,
     Input::MinLearningRate,
     Input::LoraPlusRatio,
+    Input::Beta1,
+    Input::Beta2,
     Input::Dropout,
     Input::RankStabilised,
     Input::Seed,

@@ -5,7 +5,6 @@
 //! exceptions (the dose, the samples) enclose a range and are exact on single values.
 
 use super::direct::own;
-use super::schedule::Schedule;
 use super::{Facts, Input, Words};
 use crate::quantity::{Category, Finite, Interval, Quantity};
 
@@ -56,17 +55,12 @@ impl Derived {
 
 use Input::{
     Accumulation, Alpha, AlphaPerRank, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, LoraScale, MaxSteps,
-    ModelParallel, PerDevice, PreferenceBeta, Rank, Rows, Updates, WarmupRatio, WarmupSteps, WeightDecay, WorldSize,
+    ModelParallel, PerDevice, Rank, Rows, Updates, WarmupRatio, WarmupSteps, WorldSize,
 };
 use Part::{Of, Text};
 
-/// The values of a quantity that is known before training.
-pub fn derive(quantity: Quantity, facts: &Facts) -> Derived {
-    told(quantity, facts).unwrap_or_else(|| by_rule(quantity, facts))
-}
-
 /// What is told of a quantity, which wins over its rule.
-fn told(quantity: Quantity, facts: &Facts) -> Option<Derived> {
+pub(super) fn told(quantity: Quantity, facts: &Facts) -> Option<Derived> {
     let input = own(quantity)?;
     let by: &'static [Part] = match input {
         Input::FinalRate => &[Of(Input::FinalRate)],
@@ -80,45 +74,7 @@ fn told(quantity: Quantity, facts: &Facts) -> Option<Derived> {
     facts.values(input).map(|set| values(Some(set), by))
 }
 
-fn by_rule(quantity: Quantity, facts: &Facts) -> Derived {
-    match quantity {
-        Quantity::LearningRate => learning_rate(facts),
-        Quantity::LearningRateFinal => from_schedule(facts, Schedule::last),
-        Quantity::LearningRateArea => from_schedule(facts, Schedule::area),
-        Quantity::WarmupFraction => warmup_fraction(facts),
-        Quantity::UpdateScale => update_scale(facts),
-        Quantity::ClipNorm => clip_norm(facts),
-        Quantity::WeightDecay => plain(facts, WeightDecay, &[Of(WeightDecay)]),
-        Quantity::PreferenceBeta => plain(facts, PreferenceBeta, &[Of(PreferenceBeta)]),
-        Quantity::BatchEffective => batch_effective(facts),
-        Quantity::Epochs => first(facts, epochs, FIRST_OF_EPOCHS),
-        Quantity::Updates => first(facts, updates, FIRST_OF_UPDATES),
-        Quantity::Samples => first(facts, samples, FIRST_OF_SAMPLES),
-        Quantity::LoraRank => plain(facts, Rank, &[Of(Rank)]),
-        Quantity::LoraAlpha => lora_alpha(facts),
-        Quantity::LoraScale => lora_scale(facts),
-        Quantity::WorldSize => plain(facts, WorldSize, &[Of(WorldSize)]),
-        Quantity::DatasetRows => plain(facts, Rows, &[Of(Rows)]),
-        other => Derived::Unknown {
-            why: match other.row().takes {
-                "" => format!("this version of ftrisk does not derive {}", other.name()),
-                takes => format!(
-                    "this version of ftrisk does not derive {}; it takes {takes}",
-                    other.name()
-                ),
-            },
-        },
-    }
-}
-
-/// Whether a rule for the quantity exists; the table says the same, and a test compares them.
-#[cfg(test)]
-fn has_rule(quantity: Quantity) -> bool {
-    let facts = Facts::new("", "", crate::source::Sources::default().add("", ""));
-    !matches!(derive(quantity, &facts), Derived::Unknown { why } if why.contains("does not derive"))
-}
-
-fn values(values: Option<Interval>, by: &'static [Part]) -> Derived {
+pub(super) fn values(values: Option<Interval>, by: &'static [Part]) -> Derived {
     values.map_or_else(
         || Derived::Unknown {
             why: "the numbers in the run file are too large to compute with".into(),
@@ -127,7 +83,7 @@ fn values(values: Option<Interval>, by: &'static [Part]) -> Derived {
     )
 }
 
-fn absent(facts: &Facts, input: Input) -> Derived {
+pub(super) fn absent(facts: &Facts, input: Input) -> Derived {
     let why = match facts.number(input).map(|fact| &fact.origin) {
         Some(super::Origin::Default { rule }) => rule.clone(),
         _ => format!("this run has no {}", input.name()),
@@ -135,7 +91,7 @@ fn absent(facts: &Facts, input: Input) -> Derived {
     Derived::Absent { why }
 }
 
-fn plain(facts: &Facts, input: Input, by: &'static [Part]) -> Derived {
+pub(super) fn plain(facts: &Facts, input: Input, by: &'static [Part]) -> Derived {
     match facts.values(input) {
         Some(set) => values(Some(set), by),
         None => absent(facts, input),
@@ -143,7 +99,7 @@ fn plain(facts: &Facts, input: Input, by: &'static [Part]) -> Derived {
 }
 
 /// Where clipping is off, nothing bounds the gradient: the norm is infinite, not zero.
-fn clip_norm(facts: &Facts) -> Derived {
+pub(super) fn clip_norm(facts: &Facts) -> Derived {
     let Some(norm) = facts.values(ClipNorm) else {
         return absent(facts, ClipNorm);
     };
@@ -167,7 +123,7 @@ fn monotone<const N: usize>(sets: [(Interval, bool); N], f: impl Fn([f64; N]) ->
     Interval::new(Finite::decimal(least), Finite::decimal(most))
 }
 
-fn learning_rate(facts: &Facts) -> Derived {
+pub(super) fn learning_rate(facts: &Facts) -> Derived {
     let Some(rate) = facts.values(LearningRate) else {
         return absent(facts, LearningRate);
     };
@@ -185,7 +141,7 @@ fn learning_rate(facts: &Facts) -> Derived {
     }
 }
 
-fn lora_alpha(facts: &Facts) -> Derived {
+pub(super) fn lora_alpha(facts: &Facts) -> Derived {
     match (facts.values(AlphaPerRank), facts.values(Rank)) {
         (Some(multiple), Some(rank)) => values(
             monotone([(multiple, true), (rank, true)], |[m, r]| m * r),
@@ -195,7 +151,7 @@ fn lora_alpha(facts: &Facts) -> Derived {
     }
 }
 
-fn lora_scale(facts: &Facts) -> Derived {
+pub(super) fn lora_scale(facts: &Facts) -> Derived {
     let (Some(alpha), Some(rank)) = (facts.values(Alpha), facts.values(Rank)) else {
         return absent(facts, Rank);
     };
@@ -231,7 +187,7 @@ fn is_rank_stabilised(facts: &Facts) -> bool {
     facts.values(Input::RankStabilised).is_some_and(|set| set.lo() >= 1.0)
 }
 
-fn update_scale(facts: &Facts) -> Derived {
+pub(super) fn update_scale(facts: &Facts) -> Derived {
     let Derived::Values { values: rate, .. } = learning_rate(facts) else {
         return absent(facts, LearningRate);
     };
@@ -310,7 +266,7 @@ impl Batch {
     }
 }
 
-fn batch_effective(facts: &Facts) -> Derived {
+pub(super) fn batch_effective(facts: &Facts) -> Derived {
     if let Some(global) = facts.values(GlobalBatch) {
         return values(Some(global), &[Of(GlobalBatch)]);
     }
@@ -381,7 +337,7 @@ fn window(facts: &Facts) -> Option<Batch> {
 
 /// How a run of `MaxSteps` or `Epochs`, whichever is over first, is derived: as it would be by each alone, and the less of
 /// the two. What `max_steps` overrides has only one of them.
-fn first(facts: &Facts, rule: fn(&Facts) -> Derived, by: &'static [Part]) -> Derived {
+pub(super) fn first(facts: &Facts, rule: fn(&Facts) -> Derived, by: &'static [Part]) -> Derived {
     let has_both = facts.values(MaxSteps).is_some() && facts.values(Epochs).is_some();
     if !(facts.ends_at_first && has_both) {
         return rule(facts);
@@ -398,7 +354,7 @@ fn first(facts: &Facts, rule: fn(&Facts) -> Derived, by: &'static [Part]) -> Der
     }
 }
 
-const FIRST_OF_EPOCHS: &[Part] = &[
+pub(super) const FIRST_OF_EPOCHS: &[Part] = &[
     Of(Epochs),
     Text(", or fewer where "),
     Of(MaxSteps),
@@ -407,7 +363,7 @@ const FIRST_OF_EPOCHS: &[Part] = &[
     Text(", rows "),
     Of(Rows),
 ];
-const FIRST_OF_UPDATES: &[Part] = &[
+pub(super) const FIRST_OF_UPDATES: &[Part] = &[
     Of(MaxSteps),
     Text(", or fewer where "),
     Of(Epochs),
@@ -416,7 +372,7 @@ const FIRST_OF_UPDATES: &[Part] = &[
     Text(", rows "),
     Of(Rows),
 ];
-const FIRST_OF_SAMPLES: &[Part] = FIRST_OF_UPDATES;
+pub(super) const FIRST_OF_SAMPLES: &[Part] = FIRST_OF_UPDATES;
 
 const FROM_MAX_STEPS: &[Part] = &[Of(MaxSteps)];
 const FROM_EPOCHS: &[Part] = &[
@@ -459,7 +415,7 @@ const OVER_ROWS_GLOBAL: &[Part] = &[
     Text(" rows"),
 ];
 
-fn updates(facts: &Facts) -> Derived {
+pub(super) fn updates(facts: &Facts) -> Derived {
     if let Some(told) = told(Quantity::Updates, facts) {
         return told;
     }
@@ -516,7 +472,7 @@ fn passes(steps: f64, rows: f64, window: [f64; 3], drops_last: bool) -> f64 {
     taken(steps, rows, window, false) / rows
 }
 
-fn epochs(facts: &Facts) -> Derived {
+pub(super) fn epochs(facts: &Facts) -> Derived {
     let Some(steps) = facts.values(MaxSteps) else {
         return plain(facts, Epochs, &[Of(Epochs)]);
     };
@@ -544,7 +500,7 @@ fn epochs(facts: &Facts) -> Derived {
     )
 }
 
-fn samples(facts: &Facts) -> Derived {
+pub(super) fn samples(facts: &Facts) -> Derived {
     let Some(rows) = facts.values(Rows) else {
         return absent(facts, Rows);
     };
@@ -606,7 +562,7 @@ fn samples_of_whole_batches(facts: &Facts, rows: Interval) -> Derived {
     )
 }
 
-fn warmup_fraction(facts: &Facts) -> Derived {
+pub(super) fn warmup_fraction(facts: &Facts) -> Derived {
     if let Some(steps) = facts.values(WarmupSteps).filter(|steps| steps.hi() > 0.0) {
         let Derived::Values { values: all, .. } = updates(facts) else {
             return absent(facts, Epochs);
@@ -641,80 +597,9 @@ fn warmup_fraction(facts: &Facts) -> Derived {
     plain(facts, WarmupRatio, &[Of(WarmupRatio)])
 }
 
-fn from_schedule(facts: &Facts, read: fn(&Schedule, peak: Interval, updates: Interval) -> Option<Interval>) -> Derived {
-    let schedule = match Schedule::of(facts) {
-        Ok(schedule) => schedule,
-        Err(why) => return Derived::Unknown { why },
-    };
-    let Derived::Values { values: peak, .. } = learning_rate(facts) else {
-        return absent(facts, LearningRate);
-    };
-    let count = updates(facts);
-    let Derived::Values { values: all, .. } = count else {
-        return count;
-    };
-    let by: &'static [Part] = if facts.values(Updates).is_some() {
-        &[
-            Text("the schedule over "),
-            Of(Updates),
-            Text(" updates at "),
-            Of(LearningRate),
-        ]
-    } else if facts.values(GlobalBatch).is_some() && facts.values(MaxSteps).is_none() {
-        &[
-            Text("the schedule at "),
-            Of(LearningRate),
-            Text(" over "),
-            Of(Epochs),
-            Text(" × "),
-            Of(Rows),
-            Text(" ÷ "),
-            Of(GlobalBatch),
-            Text(" updates"),
-        ]
-    } else if facts.values(MaxSteps).is_some() {
-        &[
-            Text("the schedule over "),
-            Of(MaxSteps),
-            Text(" updates at "),
-            Of(LearningRate),
-        ]
-    } else {
-        &[
-            Text("the schedule at "),
-            Of(LearningRate),
-            Text(" over "),
-            Of(Epochs),
-            Text(" × "),
-            Of(Rows),
-            Text(" ÷ ("),
-            Of(PerDevice),
-            Text(" × "),
-            Of(Accumulation),
-            Text(" × "),
-            Of(WorldSize),
-            Text(") updates"),
-        ]
-    };
-    values(read(&schedule, peak, all), by)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{has_rule, passes, updates_a_pass};
-    use crate::quantity::{Moment, QUANTITIES, Quantity};
-
-    #[test]
-    fn the_table_and_the_rules_agree() {
-        for quantity in QUANTITIES {
-            if quantity.row().moment.is_before_training() {
-                assert_eq!(has_rule(*quantity), quantity.row().derived, "{quantity:?}");
-            } else {
-                assert!(!has_rule(*quantity), "{quantity:?}");
-            }
-        }
-        assert_eq!(Quantity::WorldSize.row().moment, Moment::Launch);
-    }
+    use super::{passes, updates_a_pass};
 
     #[test]
     fn a_partial_window_is_an_update() {

@@ -5,12 +5,16 @@
 
 mod derive;
 mod direct;
+mod movement;
 mod recipe;
+mod rule;
 mod schedule;
+mod walk;
 
-pub use derive::{Derived, Part, derive, updates_of};
+pub use derive::{Derived, Part, updates_of};
 pub use direct::input_of;
 pub use recipe::{Recipe, Scheduler, Template, Told};
+pub use rule::derive;
 pub use schedule::warmup_updates;
 
 use std::collections::BTreeMap;
@@ -45,6 +49,8 @@ macro_rules! inputs {
 
 const POSITIVE: Domain = Domain::reals(f64::MIN_POSITIVE, f64::MAX);
 const NON_NEGATIVE: Domain = Domain::reals(0.0, f64::MAX);
+/// What a running mean keeps of itself; at 1 it would never learn anything.
+const DECAY: Domain = Domain::reals(0.0, 0.999_999_999_999);
 
 inputs! {
     LearningRate "learning rate" POSITIVE;
@@ -54,6 +60,8 @@ inputs! {
     WarmupSteps "warmup steps" Domain::integers(0.0, Domain::COUNT.interval.hi());
     ClipNorm "clip norm" NON_NEGATIVE;
     WeightDecay "weight decay" NON_NEGATIVE;
+    Beta1 "Adam's beta1" DECAY;
+    Beta2 "Adam's beta2" DECAY;
     PreferenceBeta "preference beta" NON_NEGATIVE;
     PerDevice "per-device batch size" Domain::COUNT;
     Accumulation "gradient accumulation" Domain::COUNT;

@@ -255,10 +255,9 @@ quantities! {
         source: "lr x alpha/r, or lr x alpha/sqrt(r) for rsLoRA (Kalajdzievski 2023)",
     }
     MovementBound "movement.bound" {
-        lever: Step, moment: Config, dimension: Ratio,
-        takes: "the norms of the base's weights, which stand in neither a run file nor a config.json: how far an entry can move is bounded in the weights' own unit, and a share of them is not",
-        meaning: "Proven worst-case relative movement of the weights under the named optimizer, from config and model shape alone.",
-        source: "Cauchy-Schwarz bound on Adam's step with bias correction, summed over the schedule",
+        lever: Step, moment: Config, derived: true,
+        meaning: "The furthest that any one trained weight can be moved under Adam, whatever the gradients are, in the weight's own unit; under LoRA the weights are those of A and B. Proven, and loose: a run moves a weight by a fraction of it. What weight decay takes of a weight is no part of it.",
+        source: "Cauchy-Schwarz bound on Adam's step with bias correction, times the rate, summed over the schedule",
     }
     ClipNorm "clip_norm" {
         lever: Step, moment: Config, direction: Both, derived: true, also: &["max_grad_norm", "gradient_clipping", "clip_grad_norm"],

@@ -16,8 +16,8 @@ use crate::adapt::table::{Ask, Dialect, Null, Row, Unknown, row};
 use crate::adapt::tree::{Data, Node};
 use crate::adapt::{Launch, keys, launch};
 use crate::facts::Input::{
-    Accumulation, ClipNorm, Epochs, GlobalBatch, MaxSamples, MaxSteps, ModelParallel, Packs, PerDevice, PreferenceBeta,
-    Seed, SequenceLength, WeightDecay,
+    Accumulation, Beta1, Beta2, ClipNorm, Epochs, GlobalBatch, MaxSamples, MaxSteps, ModelParallel, Packs, PerDevice,
+    PreferenceBeta, Seed, SequenceLength, WeightDecay,
 };
 use crate::facts::{Origin, Words};
 use crate::quantity::{Category, Domain, Interval};
@@ -79,6 +79,8 @@ const ALWAYS: &[Row] = &[
     row("micro_batch_size", PerDevice, Whole, Is(1.0)),
     row("num_epochs", Epochs, Real, Is(1.0)),
     row("weight_decay", WeightDecay, Real, Is(0.0)).or_null(),
+    row("adam_beta1", Beta1, Real, Is(0.9)).or_null(),
+    row("adam_beta2", Beta2, Real, Is(0.999)).or_null(),
     row("sequence_len", SequenceLength, Whole, Is(512.0)),
 ];
 const CLIP: Row = row("max_grad_norm", ClipNorm, Real, Is(1.0)).or_null();

@@ -17,8 +17,8 @@ use crate::adapt::table::{Ask, Dialect, Null, Row, Unknown, row};
 use crate::adapt::{Launch, keys, launch};
 use crate::diag::{Code, Diagnostic};
 use crate::facts::Input::{
-    Accumulation, Alpha, ClipNorm, Dropout, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSteps, PerDevice,
-    PreferenceBeta, Rank, RankStabilised, Seed, WeightDecay, WorldSize,
+    Accumulation, Alpha, Beta1, Beta2, ClipNorm, Dropout, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSteps,
+    PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, WeightDecay, WorldSize,
 };
 use crate::facts::{Origin, Words};
 use crate::quantity::{Category, Domain, Interval};
@@ -74,6 +74,8 @@ const ALWAYS: &[Row] = &[
     row("num_train_epochs", Epochs, Real, Is(3.0)),
     row("weight_decay", WeightDecay, Real, Is(0.1)),
     row("max_grad_norm", ClipNorm, Real, Is(1.0)),
+    row("adam_beta1", Beta1, Real, Is(0.9)),
+    row("adam_beta2", Beta2, Real, Is(0.95)),
     row("seed", Seed, Whole, Is(42.0)),
 ];
 /// Numbers of LoRA.

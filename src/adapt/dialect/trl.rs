@@ -17,7 +17,7 @@ use crate::adapt::tree::{Data, Node};
 use crate::adapt::{Launch, keys, launch};
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::facts::Input::{
-    Accumulation, Alpha, ClipNorm, Dropout, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSamples,
+    Accumulation, Alpha, Beta1, Beta2, ClipNorm, Dropout, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSamples,
     ModelParallel, Packs, PerDevice, PreferenceBeta, Rank, RankStabilised, Rows, Seed, SequenceLength, WeightDecay,
     WorldSize,
 };
@@ -84,6 +84,8 @@ const ALWAYS: &[Row] = &[
     row("num_train_epochs", Epochs, Real, Is(3.0)),
     row("weight_decay", WeightDecay, Real, Is(0.0)),
     row("max_grad_norm", ClipNorm, Real, Is(1.0)),
+    row("adam_beta1", Beta1, Real, Is(0.9)),
+    row("adam_beta2", Beta2, Real, Is(0.999)),
     row("seed", Seed, Whole, Is(42.0)),
 ];
 

@@ -500,3 +500,34 @@ fn every_fact_is_told() {
         }
     }
 }
+
+#[test]
+fn how_far_adam_can_move_a_weight_is_proven_from_the_file() {
+    let bound = |more: &str| derive(Quantity::MovementBound, lora(more).facts());
+    let of = |more: &str| match bound(more) {
+        Derived::Values { values, .. } => (values.lo(), values.hi()),
+        other => panic!("{more}: {other:?}"),
+    };
+    // One update moves a weight by the rate at most; two by 1 and 1.001358 times the rate.
+    let constant = "lr_scheduler_type: constant\nlearning_rate: 1.0e-3\n";
+    assert_eq!(of(&format!("{constant}max_steps: 1\n")), (1e-3, 1e-3));
+    let (low, high) = of(&format!("{constant}max_steps: 2\n"));
+    assert!(low == high && (high - 2.001_357_916e-3).abs() < 1e-12, "{high}");
+    // Without the first mean, what is left is √(1 + β₂).
+    let (_, high) = of(&format!("{constant}max_steps: 2\nadam_beta1: 0\nadam_beta2: 0.5\n"));
+    assert!((high - 1e-3 * (1.0 + 1.5_f64.sqrt())).abs() < 1e-12, "{high}");
+    let (low, high) = of(&format!("{constant}max_steps: 2\nadam_beta2: ${{B}}\n"));
+    assert_eq!((low, high), (2e-3, f64::INFINITY));
+    // With the number of updates it is open, and at least what one update moves.
+    assert!(of(constant).1 > 1.0);
+    for (more, why) in [
+        ("optim: adafactor\n", "`adafactor`"),
+        ("optim: adamw_bnb_8bit\n", "32-bit"),
+        ("lr_scheduler_type: inverse_sqrt\n", "inverse_sqrt"),
+    ] {
+        let Derived::Unknown { why: told } = bound(more) else {
+            panic!("{more}");
+        };
+        assert!(told.contains(why), "{told}");
+    }
+}

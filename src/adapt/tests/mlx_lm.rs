@@ -1,6 +1,6 @@
 //! What mlx-lm makes of a run file.
 
-use super::{Case, launched};
+use super::{Case, launched, told};
 use crate::adapt::Launch;
 use crate::diag::Code;
 use crate::facts::Input::{self, *};
@@ -46,8 +46,8 @@ fn defaults_are_those_of_mlx_lm() {
     }
     assert_eq!(read.word(Category::Optimizer), "adam");
     assert_eq!(read.word(Category::Scheduler), "constant");
-    for input in Input::ALL {
-        assert!(read.facts().number(*input).is_some(), "{input:?}");
+    for input in told(&[]) {
+        assert!(read.facts().number(input).is_some(), "{input:?}");
     }
     for category in crate::quantity::CATEGORIES {
         assert!(read.facts().word(*category).is_some(), "{category:?}");

@@ -42,6 +42,12 @@ use crate::facts::{Facts, Input, NumberFact, Origin, Words};
 use crate::quantity::Category;
 use crate::source::{Place, Sources};
 
+/// The numbers that every reader tells, but these: the decays of Adam are read where they stand at the top level alone.
+fn told(but: &[Input]) -> impl Iterator<Item = Input> {
+    let but = [but, &[Input::Beta1, Input::Beta2]].concat();
+    Input::ALL.iter().copied().filter(move |input| !but.contains(input))
+}
+
 /// A run file that was read, with its text.
 struct Case {
     sources: Sources,

@@ -1,0 +1,106 @@
+//! The rules that walk the learning-rate schedule over the updates of a run.
+
+use super::Facts;
+use super::Input::{
+    Accumulation, Beta1, Beta2, Epochs, GlobalBatch, LearningRate, MaxSteps, PerDevice, Rows, Updates, WorldSize,
+};
+use super::derive::Part::{self, Of, Text};
+use super::derive::{Derived, absent, learning_rate, updates, values};
+use super::movement::Decays;
+use super::schedule::Schedule;
+use crate::quantity::{Finite, Interval};
+
+/// The parts of such a rule, with what it takes besides.
+macro_rules! over_schedule {
+    ($facts:expr $(, $more:expr)*) => {{
+        let by: &'static [Part] = if $facts.values(Updates).is_some() {
+            &[Text("the schedule over "), Of(Updates), Text(" updates at "), Of(LearningRate) $(, $more)*]
+        } else if $facts.values(GlobalBatch).is_some() && $facts.values(MaxSteps).is_none() {
+            &[
+                Text("the schedule at "),
+                Of(LearningRate),
+                Text(" over "),
+                Of(Epochs),
+                Text(" × "),
+                Of(Rows),
+                Text(" ÷ "),
+                Of(GlobalBatch),
+                Text(" updates")
+                $(, $more)*
+            ]
+        } else if $facts.values(MaxSteps).is_some() {
+            &[Text("the schedule over "), Of(MaxSteps), Text(" updates at "), Of(LearningRate) $(, $more)*]
+        } else {
+            &[
+                Text("the schedule at "),
+                Of(LearningRate),
+                Text(" over "),
+                Of(Epochs),
+                Text(" × "),
+                Of(Rows),
+                Text(" ÷ ("),
+                Of(PerDevice),
+                Text(" × "),
+                Of(Accumulation),
+                Text(" × "),
+                Of(WorldSize),
+                Text(") updates")
+                $(, $more)*
+            ]
+        };
+        by
+    }};
+}
+
+/// The rate of the last update.
+pub(super) fn last(facts: &Facts) -> Derived {
+    from_schedule(facts, over_schedule!(facts), Schedule::last)
+}
+
+/// The sum of the rates.
+pub(super) fn dose(facts: &Facts) -> Derived {
+    from_schedule(facts, over_schedule!(facts), Schedule::area)
+}
+
+fn from_schedule(
+    facts: &Facts,
+    by: &'static [Part],
+    read: impl Fn(&Schedule, Interval, Interval) -> Option<Interval>,
+) -> Derived {
+    let schedule = match Schedule::of(facts) {
+        Ok(schedule) => schedule,
+        Err(why) => return Derived::Unknown { why },
+    };
+    let Derived::Values { values: peak, .. } = learning_rate(facts) else {
+        return absent(facts, LearningRate);
+    };
+    let count = updates(facts);
+    let Derived::Values { values: all, .. } = count else {
+        return count;
+    };
+    values(read(&schedule, peak, all), by)
+}
+
+/// How far Adam can move a weight at most.
+pub(super) fn movement_bound(facts: &Facts) -> Derived {
+    let decays = match Decays::of(facts) {
+        Ok(decays) => decays,
+        Err(why) => return Derived::Unknown { why },
+    };
+    let by = over_schedule!(facts, Text(", by Adam with "), Of(Beta1), Text(" and "), Of(Beta2));
+    from_schedule(facts, by, |schedule, peak, updates| {
+        let dose = schedule.area(peak, updates)?;
+        match (decays, schedule.course(updates)) {
+            (None, _) => Interval::new(dose.lo(), f64::INFINITY),
+            (Some(decays), Some(course)) => {
+                let reach = decays.reach(&course);
+                peak.map_rising(|peak| Finite::decimal(peak * reach))
+            }
+            // A factor is at least 1 and never falls, so that the last one encloses all.
+            (Some(decays), None) => {
+                let most = decays.factor(updates.hi().max(1.0));
+                Interval::new(dose.lo(), Finite::decimal(dose.hi() * most))
+            }
+        }
+    })
+}
