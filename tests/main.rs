@@ -11,6 +11,8 @@ mod it {
     mod docs;
     #[cfg(feature = "train")]
     mod embed;
+    #[cfg(unix)]
+    mod exec;
     #[cfg(feature = "train")]
     mod figures;
     mod fuzz_seeds;

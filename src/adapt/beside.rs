@@ -3,9 +3,10 @@
 //! What the launch decides (processes, rows, the stage) is told to the dialect as a flag would be, so that it can reckon
 //! with it; the rest is laid beside what it read.
 
+use super::command::World;
 use super::said::unknown;
 use super::told::{self, Told};
-use super::{Beside, Launch, given, mapping_of, screen, with};
+use super::{Beside, Launch, Text, given, mapping_of, screen, with};
 use crate::adapt::pages::Pages;
 use crate::diag::Diagnostic;
 use crate::facts::{Facts, Input, Origin, Words};
@@ -14,7 +15,7 @@ use crate::source::{SourceId, Sources};
 
 /// Facts of a run and what is wrong with the files that they come from.
 pub(super) fn facts_of(
-    run: Option<SourceId>,
+    run: Option<Text<'_>>,
     sources: &Sources,
     launch: Launch,
     beside: &Beside,
@@ -27,9 +28,15 @@ pub(super) fn facts_of(
         told
     });
     told.extend(by_name.iter().flatten().cloned());
-    let asked = asked(&told, launch);
+    let mut asked = asked(&told, launch);
+    // A command that says it wins over a file; that they differ is found where the two are laid beside each other.
+    if let Some(Text::Command(_, _, launching)) = run
+        && matches!(launching.world, World::Given(..))
+    {
+        asked.world_size = launch.world_size;
+    }
     let (facts, problems) = match (run, beside.facts) {
-        (Some(run), _) => of_run((run, beside.overrides), sources, asked, &told),
+        (Some(run), _) => of_run(run, sources, asked, &told),
         (None, Some(source)) => (Some(hand_rolled(source, &told, launch)), Vec::new()),
         (None, None) => (None, Vec::new()),
     };
@@ -72,13 +79,8 @@ fn asked(told: &[Told], launch: Launch) -> Launch {
 }
 
 /// Reads the run file; a second time with the stage that is told, where the file leaves it open.
-fn of_run(
-    (run, overrides): (SourceId, Option<SourceId>),
-    sources: &Sources,
-    launch: Launch,
-    told: &[Told],
-) -> (Option<Facts>, Vec<Diagnostic>) {
-    let read = super::facts_over(run, overrides, sources, launch);
+fn of_run(run: Text<'_>, sources: &Sources, launch: Launch, told: &[Told]) -> (Option<Facts>, Vec<Diagnostic>) {
+    let read = super::facts_over(run, sources, launch);
     let is_open = read.0.as_ref().is_some_and(|facts| {
         let stage = facts.word(Category::Stage);
         stage.is_none_or(|fact| fact.words == Words::Unknown)
@@ -91,7 +93,7 @@ fn of_run(
                 stage: Some(stage),
                 ..launch
             };
-            super::facts_over(run, overrides, sources, launch)
+            super::facts_over(run, sources, launch)
         }
         None => read,
     }

@@ -157,7 +157,9 @@ pub(super) fn check_top(run: &mut Run<'_>, known: &[&'static str]) {
 fn report(run: &mut Run<'_>, map: &Map, entry: &Entry, known: Vec<&'static str>) {
     let name = entry.name();
     let framework = run.facts.framework;
+    let is_flag = run.slice(entry.key.span).starts_with("--");
     let label = match run.dialect().unknown {
+        _ if is_flag => "the parser of flags may refuse it, complete it or hand it on".to_owned(),
         Unknown::Refuses => format!("{framework} refuses the whole file for it"),
         Unknown::Drops => format!("{framework} drops it without a word"),
     };
@@ -172,12 +174,21 @@ fn report(run: &mut Run<'_>, map: &Map, entry: &Entry, known: Vec<&'static str>)
         .iter()
         .find(|(theirs, ours)| *theirs == name && known.contains(ours))
         .map(|(_, ours)| *ours);
+    // Some parsers take a flag that is cut short.
+    let mut begun = known.iter().copied().filter(|key| is_flag && key.starts_with(name));
+    let begun = begun.next().filter(|_| begun.next().is_none());
     let meant = elsewhere.or_else(|| words::near(name, known.iter().copied()));
-    run.diagnostics.push(match meant {
-        Some(meant) if map.get(meant).is_some() => diagnostic.help(format!("delete it; `{meant}` is written too")),
-        Some("quantization_bit") if name == "load_in_4bit" => diagnostic.help("write `quantization_bit: 4` for it"),
-        Some(meant) => diagnostic.instead(meant),
-        None => diagnostic.help("delete the line, or check its spelling"),
+    run.diagnostics.push(match (begun, meant) {
+        (Some(begun), _) => diagnostic.help("write it in full").instead(format!("--{begun}")),
+        (None, Some(meant)) if map.get(meant).is_some() => {
+            diagnostic.help(format!("delete it; `{meant}` is written too"))
+        }
+        (None, Some("quantization_bit")) if name == "load_in_4bit" => {
+            diagnostic.help("write `quantization_bit: 4` for it")
+        }
+        (None, Some(meant)) => diagnostic.instead(meant),
+        (None, None) if is_flag => diagnostic.help("check its spelling, and write it in full"),
+        (None, None) => diagnostic.help("delete the line, or check its spelling"),
     });
 }
 

@@ -1,7 +1,7 @@
 //! Facts of the launch: what no run file says, and what only the command line can supply.
 
 use super::Launch;
-use super::command::{Launching, World};
+use super::command::{self, Launching, World};
 use super::reader::Run;
 use super::said::{Said, by_default, point, unknown};
 use super::table::{Ask, Null, Takes};
@@ -13,12 +13,30 @@ use crate::source::{Place, SourceId};
 /// Takes over what the command says that launches the run.
 pub(super) fn told(run: &mut Run<'_>, launching: &Launching, command: SourceId) {
     let place = |span| Place { source: command, span };
+    run.told_command = Some(launching.called);
     run.told_stage = launching.stage.map(|(stage, span)| (stage, place(span)));
     run.world = Some(match launching.world {
         World::Given(size, span) => (Some(f64::from(size)), Origin::Given(place(span))),
         World::Default(size, rule) => (Some(f64::from(size)), by_default(rule)),
         World::Unknown(why, span) => (None, unknown(why, "say --world-size N", span.map(place))),
     });
+    // Run files of ms-swift and TRL may change the environment that decides. What ms-swift finds there where the command
+    // says nothing is read with its other keys.
+    for block in ["ENV", "env"] {
+        let Some(map) = run.entry(block).and_then(|entry| entry.value.map()) else {
+            continue;
+        };
+        let decides = map
+            .entries
+            .iter()
+            .find(|entry| command::LOOKED_AT.contains(&entry.name()));
+        let is_read = block == "ENV" && matches!(launching.world, World::Default(..));
+        if let Some(entry) = decides.filter(|_| !is_read) {
+            let why = format!("the run file sets {} for its launch", entry.name());
+            let place = Some(run.place(entry.key.span));
+            run.world = Some((None, unknown(why, "say --world-size N", place)));
+        }
+    }
 }
 
 /// The number of training processes; `why` says why the file leaves it open.

@@ -103,16 +103,46 @@ pub fn read(source: SourceId, sources: &Sources, launch: Launch) -> Read {
 
 /// Reads a run file with what is beside it; without one, the facts are everything.
 pub fn read_beside(run: Option<SourceId>, sources: &Sources, launch: Launch, beside: &Beside) -> Read {
-    finish(beside::facts_of(run, sources, launch, beside))
+    let text = run.map(|run| Text::File(run, beside.overrides));
+    finish(beside::facts_of(text, sources, launch, beside))
+}
+
+/// Reads the run that a command launches: the values of the command over those of the run file, if it names one.
+pub fn read_launched(
+    run: Option<SourceId>,
+    command: SourceId,
+    launching: &Launching,
+    sources: &Sources,
+    launch: Launch,
+    beside: &Beside,
+) -> Read {
+    let text = Text::Command(run, command, launching);
+    finish(beside::facts_of(Some(text), sources, launch, beside))
+}
+
+/// What a run is read from.
+#[derive(Clone, Copy)]
+enum Text<'a> {
+    /// A run file or a script, and words behind it.
+    File(SourceId, Option<SourceId>),
+    /// A command, and the run file that it names.
+    Command(Option<SourceId>, SourceId, &'a Launching),
 }
 
 /// What a run file, or a script that launches a run, says by itself and with what stands behind it.
-fn facts_over(
-    source: SourceId,
-    overrides: Option<SourceId>,
-    sources: &Sources,
-    launch: Launch,
-) -> (Option<Facts>, Vec<Diagnostic>) {
+fn facts_over(text: Text<'_>, sources: &Sources, launch: Launch) -> (Option<Facts>, Vec<Diagnostic>) {
+    let (source, overrides) = match text {
+        Text::File(source, overrides) => (source, overrides),
+        Text::Command(None, command, launching) => return of_command(command, launching, sources, launch),
+        Text::Command(Some(run), command, launching) => {
+            let told = Told {
+                source: command,
+                words: launching.words.clone(),
+                launching: Some(launching),
+            };
+            return facts_of(run, Some(told), sources, launch);
+        }
+    };
     let file = sources.get(source);
     let text = file.text();
     let told = overrides.map(|source| Told {
@@ -128,22 +158,6 @@ fn facts_over(
         None if is_read && command::is_script(file.name(), text) => of_script(source, sources, launch),
         told => facts_of(source, told, sources, launch),
     }
-}
-
-/// Reads the run file that a command launches, with what the command says behind it.
-pub fn read_launched(
-    source: SourceId,
-    command: SourceId,
-    launching: &Launching,
-    sources: &Sources,
-    launch: Launch,
-) -> Read {
-    let told = Told {
-        source: command,
-        words: launching.words.clone(),
-        launching: Some(launching),
-    };
-    finish(facts_of(source, Some(told), sources, launch))
 }
 
 fn finish((facts, mut diagnostics): (Option<Facts>, Vec<Diagnostic>)) -> Read {
@@ -169,12 +183,28 @@ fn of_script(source: SourceId, sources: &Sources, launch: Launch) -> (Option<Fac
     if let Some(file) = &launching.run_file {
         return (None, vec![names_a_file(source, sources, file, &launching)]);
     }
+    of_command(source, &launching, sources, launch)
+}
+
+/// A command that holds the whole run.
+fn of_command(
+    source: SourceId,
+    launching: &Launching,
+    sources: &Sources,
+    launch: Launch,
+) -> (Option<Facts>, Vec<Diagnostic>) {
     let name = launch.framework.unwrap_or(launching.framework);
     let Some(format) = dialect::ALL.iter().copied().find(|format| format.dialect.name == name) else {
-        return (None, vec![detect::not_yet(source, &launching)]);
+        return (None, vec![detect::not_yet(source, launching)]);
     };
     let text = sources.get(source).text();
-    let edits = command::edits(&launching.words, launching.form, Loader::Argparse, source);
+    let edits = command::edits(
+        &launching.words,
+        launching.form,
+        Loader::Argparse,
+        format.keys.as_ref(),
+        source,
+    );
     let mut diagnostics = screen::hidden_anywhere(source, text, false);
     diagnostics.extend(edits.problems.iter().cloned());
     let mut map = Map::default();
@@ -189,7 +219,7 @@ fn of_script(source: SourceId, sources: &Sources, launch: Launch) -> (Option<Fac
     if let Some(map) = root.map() {
         let mut run = Run::new(format.dialect, pages, map);
         run.loader = Loader::Argparse;
-        launch::told(&mut run, &launching, source);
+        launch::told(&mut run, launching, source);
         if let Some(known) = &format.keys {
             keys::check(&mut run, known);
         }
@@ -274,10 +304,13 @@ fn facts_of(
     let dialect = format.dialect;
     let pages = Pages::new(sources, source, told.as_ref().map(|told| told.source));
     if let Some(told) = &told {
-        let form = command::form_of(dialect.name);
-        let edits = command::edits(&told.words, form, dialect.loader, told.source);
+        let form = launching.map_or_else(|| command::form_of(dialect.name), |launching| launching.form);
+        let edits = command::edits(&told.words, form, dialect.loader, format.keys.as_ref(), told.source);
         diagnostics.extend(edits.problems.iter().cloned());
         if let Data::Map(map) = &mut root.data {
+            if dialect.name == dialect::axolotl::DIALECT.name {
+                diagnostics.extend(edits.kept_out(map, told.source));
+            }
             edits.apply(map, pages.shift());
         }
     }

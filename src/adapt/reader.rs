@@ -29,6 +29,8 @@ pub(super) struct Run<'a> {
     pub(super) world: Option<(Option<f64>, Origin)>,
     /// What the command that launches the run teaches, and where it says so.
     pub(super) told_stage: Option<(&'static str, Place)>,
+    /// The command that launches the run, as the table of trainers calls it.
+    pub(super) told_command: Option<&'static str>,
     /// The dialect's keys in their order, with their entries.
     order: Vec<(&'static str, Option<&'a Entry>)>,
     /// What is known.
@@ -55,6 +57,7 @@ impl<'a> Run<'a> {
             loader: dialect.loader,
             world: None,
             told_stage: None,
+            told_command: None,
             order: order.collect(),
             facts: Facts::new(dialect.framework, dialect.launcher, pages.first),
             diagnostics: Vec::new(),

@@ -1,5 +1,6 @@
 //! The arguments of every command, with the help that people read.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -58,6 +59,8 @@ pub(super) enum Color {
 pub(super) enum Command {
     /// Judge run files against a policy before anything is trained
     Check(CheckArgs),
+    /// Check the run that a command launches, and launch it only when it passes
+    Exec(ExecArgs),
     /// Check a run file, then train it inside the policy's budgets
     #[cfg(feature = "train")]
     Train(TrainArgs),
@@ -156,6 +159,39 @@ pub(super) struct CheckArgs {
     /// What the launch command says behind the run file, in the framework's own form: `learning_rate=1e-3`
     #[arg(last = true, value_name = "OVERRIDE")]
     pub(super) overrides: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: the command's own when it ran. Else 1 at least one limit over, 2 nothing over but something open or wrong, or a command that cannot be read, 3 ftrisk failed, 126 the command cannot be started, 127 there is no such command. What is said goes to standard error.\nExample: ftrisk exec builtin:cautious-sft -- llamafactory-cli train run.yaml learning_rate=1.0e-4"
+)]
+pub(super) struct ExecArgs {
+    /// A .riskpolicy file, or builtin:NAME
+    pub(super) policy: String,
+    /// Training processes of the launch, where the command does not say it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(super) world_size: Option<u32>,
+    /// Rows that one pass walks, after max_samples
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=9_007_199_254_740_992))]
+    pub(super) dataset_rows: Option<u64>,
+    /// What the command teaches, where neither it nor the run file says it
+    #[arg(long, value_name = "STAGE", value_parser = stage)]
+    pub(super) stage: Option<&'static str>,
+    /// A file of the launch beside the run file: an accelerate config, a DeepSpeed file; may be said again
+    #[arg(long, value_name = "FILE")]
+    pub(super) with: Vec<PathBuf>,
+    /// Treat advice as limits
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Say nothing about a run that passes
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// Say how the command is read and judge it, and launch nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// The launch command
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(super) command: Vec<OsString>,
 }
 
 #[cfg(feature = "train")]

@@ -5,6 +5,7 @@ mod args;
 mod check;
 #[cfg(feature = "train")]
 mod environment;
+mod exec;
 mod explain;
 mod facts;
 mod files;
@@ -80,6 +81,7 @@ fn dispatch(arguments: Vec<OsString>) -> Outcome {
     };
     match cli.command {
         Command::Check(args) => check::run(&args, cli.color),
+        Command::Exec(args) => exec::run(&args, cli.color),
         #[cfg(feature = "train")]
         Command::Train(args) => {
             environment::settle();

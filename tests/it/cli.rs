@@ -235,6 +235,7 @@ fn help_and_explanations() {
         insta::assert_snapshot!("no_command_of_the_gate", screen(&[]));
     }
     insta::assert_snapshot!("help_check", screen(&["check", "--help"]));
+    insta::assert_snapshot!("help_exec", screen(&["exec", "--help"]));
     insta::assert_snapshot!("help_guard", screen(&["guard", "--help"]));
     insta::assert_snapshot!("explain_quantity", screen(&["explain", "update_scale"]));
     insta::assert_snapshot!("explain_fact", screen(&["explain", "stage"]));

@@ -2,17 +2,41 @@
 //!
 //! A command becomes the same tree as a run file, with places in the script, and the dialect's own reader reads it.
 
+mod argv;
 mod arithmetic;
 mod launcher;
 mod overrides;
 mod shell;
+mod trainers;
+mod world;
 
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Place, SourceId, Sources, Span};
+pub use argv::Argv;
 use launcher::Recognised;
 pub use shell::Word;
+use trainers::Refusal;
 
 pub(super) use overrides::edits;
+
+/// Variables that decide which trainer runs and in how many processes; no other one is looked at.
+pub(super) const LOOKED_AT: &[&str] = &[
+    "ASCEND_RT_VISIBLE_DEVICES",
+    "CUDA_VISIBLE_DEVICES",
+    "FORCE_TORCHRUN",
+    "MAX_NNODES",
+    "NNODES",
+    "NPROC_PER_NODE",
+    "PET_NNODES",
+    "PET_NPROC_PER_NODE",
+    "RAY_SWIFT_ARGS",
+    "USE_KT",
+    "USE_MCA",
+    "USE_MEGATRON_BRIDGE",
+    "USE_RAY",
+    "USE_V1",
+    "WORLD_SIZE",
+];
 
 /// How a trainer is told values on its command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +47,10 @@ pub(super) enum Form {
     Pairs,
     /// The same, and `~key` to take a key away.
     PairsAndDeletions,
-    /// `--a.b value`, `--a__b value`.
+    /// `--a.b value`, `--a__b value`, with dashes in the place of underscores.
     Dotted,
+    /// `--a.b value`, each name as it stands.
+    Paths,
 }
 
 /// The number of processes, as a command says it.
@@ -43,8 +69,12 @@ pub enum World {
 pub struct Launching {
     /// The framework, as `--framework` calls it; not every one of them is read.
     pub framework: &'static str,
+    /// The command or module, as the table of trainers calls it.
+    pub(super) called: &'static str,
     /// The run file that it names.
     pub run_file: Option<Word>,
+    /// The file in which accelerate is told how many processes to start, where no flag says it.
+    pub beside: Option<Word>,
     /// What its sub-command teaches (`rlhf` for all kinds of preference tuning), and where it says so.
     pub stage: Option<(&'static str, Span)>,
     /// How many processes it starts.
@@ -55,6 +85,22 @@ pub struct Launching {
     pub(super) words: Vec<Word>,
     /// Where the trainer is named.
     pub(super) span: Span,
+}
+
+impl Launching {
+    /// The reading in a few words.
+    pub fn told(&self) -> String {
+        let mut told = format!("read as a run of {}", self.framework);
+        if let Some(file) = &self.run_file {
+            told.push_str(&format!(": {}", file.text));
+        }
+        if !self.words.is_empty() {
+            let words: Vec<String> = self.words.iter().map(|word| word.text.clone()).collect();
+            let then = if self.run_file.is_some() { ", then " } else { ": " };
+            told.push_str(&format!("{then}{}", quoted(&words)));
+        }
+        told
+    }
 }
 
 impl Word {
@@ -97,7 +143,7 @@ fn launches(text: &str) -> Vec<Recognised> {
     shell::commands(text)
         .iter()
         .map(launcher::recognise)
-        .filter(|found| !matches!(found, Recognised::Other))
+        .filter(|found| !matches!(found, Recognised::Other(_)))
         .collect()
 }
 
@@ -111,13 +157,14 @@ pub fn recognise(source: SourceId, sources: &Sources) -> Result<Launching, Box<D
     let place = |span| Place { source, span };
     let mut found = launches(file.text());
     // A script that nobody knows may do anything; one that is known trains.
-    if found.iter().any(|found| matches!(found, Recognised::Training(_))) {
-        found.retain(|found| matches!(found, Recognised::Training(_)));
+    if found.iter().any(|found| !matches!(found, Recognised::Script(_))) {
+        found.retain(|found| !matches!(found, Recognised::Script(_)));
     }
     let span_of = |found: &Recognised| match found {
         Recognised::Training(launching) => launching.span,
+        Recognised::Refused(refusal) => refusal.word.span,
         Recognised::Script(word) => word.span,
-        Recognised::Other => Span::default(),
+        Recognised::Other(_) => Span::default(),
     };
     if let [first, _, ..] = found.as_slice() {
         let lines: Vec<String> = found
@@ -137,21 +184,41 @@ pub fn recognise(source: SourceId, sources: &Sources) -> Result<Launching, Box<D
     }
     Err(Box::new(match found.pop() {
         Some(Recognised::Training(launching)) => return Ok(*launching),
-        Some(Recognised::Script(word)) => {
-            let shown = super::words::shown(&word.text);
-            let message = format!("this launches `{shown}`, whose arguments ftrisk does not know");
-            Diagnostic::new(Code::UnknownFormat, message)
-                .at(place(word.span), "a script of its own")
-                .help("check the run file that it reads")
-        }
+        Some(Recognised::Refused(refusal)) => refused(*refusal, source),
+        Some(Recognised::Script(word)) => script(&word, source),
         _ => Diagnostic::new(Code::NotARun, "no command in this text launches training")
             .at(place(Span::default()), "")
-            .note(
-                "ftrisk looked for swift, megatron, llamafactory-cli, axolotl, trl, tune, automodel, litgpt and \
-                 mlx_lm, behind torchrun, accelerate, deepspeed and python",
-            )
+            .note(LOOKED_FOR)
             .help("check the script that launches the run, or its run file"),
     }))
+}
+
+/// What a command is searched for.
+const LOOKED_FOR: &str = "ftrisk looked for swift, megatron, llamafactory-cli, axolotl, trl, tune, automodel, litgpt and \
+    mlx_lm, behind torchrun, accelerate, deepspeed and python";
+
+/// A trainer that is started in a way that cannot be read.
+fn refused(refusal: Refusal, source: SourceId) -> Diagnostic {
+    let place = Place {
+        source,
+        span: refusal.word.span,
+    };
+    Diagnostic::new(Code::UnknownFormat, refusal.message)
+        .at(place, refusal.label)
+        .help(refusal.help)
+}
+
+/// A script that a launcher starts and nobody knows.
+fn script(word: &Word, source: SourceId) -> Diagnostic {
+    let place = Place {
+        source,
+        span: word.span,
+    };
+    let shown = super::words::shown(&word.text);
+    let message = format!("this launches `{shown}`, whose arguments ftrisk does not know");
+    Diagnostic::new(Code::UnknownFormat, message)
+        .at(place, "a script of its own")
+        .help("check the run file that it reads")
 }
 
 /// Words as a shell takes them, so that a command that was already split can be read again.
@@ -177,7 +244,8 @@ pub(super) fn form_of(framework: &str) -> Form {
     match framework {
         "llama-factory" | "llama-factory-v1" => Form::Pairs,
         "torchtune" => Form::PairsAndDeletions,
-        "axolotl" | "nemo-automodel" | "litgpt" => Form::Dotted,
+        "axolotl" => Form::Dotted,
+        "nemo-automodel" | "litgpt" => Form::Paths,
         _ => Form::Flags,
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Form, Word};
+use crate::adapt::keys::Keys;
 use crate::adapt::scalar::{Loader, number_of};
 use crate::adapt::tree::{Data, Entry, Map, Node, Scalar};
 use crate::adapt::{words, yaml};
@@ -14,19 +15,30 @@ use crate::source::{Place, SourceId, Sources, Span};
 pub(in crate::adapt) struct Edits {
     /// Path, word of the key, and value; no value takes the key away.
     each: Vec<(Vec<String>, Span, Option<Node>)>,
+    /// Whether a value for a component is its class.
+    of_components: bool,
     /// What cannot be read.
     pub(in crate::adapt) problems: Vec<Diagnostic>,
 }
 
-/// Reads the values of a command line. Scalars are what `loader` finds in them.
-pub(in crate::adapt) fn edits(given: &[Word], form: Form, loader: Loader, source: SourceId) -> Edits {
-    let mut edits = Edits::default();
+/// Reads the values of a command line. Scalars are what `loader` finds in them; `known` are the keys of the framework.
+pub(in crate::adapt) fn edits(
+    given: &[Word],
+    form: Form,
+    loader: Loader,
+    known: Option<&Keys>,
+    source: SourceId,
+) -> Edits {
+    let mut edits = Edits {
+        of_components: form == Form::PairsAndDeletions,
+        ..Edits::default()
+    };
     let is_plain = loader != Loader::Argparse;
     match form {
         Form::Pairs | Form::PairsAndDeletions => {
             given.iter().for_each(|word| edits.pair(word, form, is_plain, source));
         }
-        Form::Flags | Form::Dotted => edits.flags(given, form, is_plain, source),
+        Form::Flags | Form::Dotted | Form::Paths => edits.flags(given, (form, known), is_plain, source),
     }
     edits
 }
@@ -50,6 +62,7 @@ impl Edits {
         if form == Form::PairsAndDeletions
             && let Some(key) = word.text.strip_prefix('~')
         {
+            let key = key.split('=').next().unwrap_or(key);
             self.each.push((path(key, Form::Pairs), word.span, None));
             return;
         }
@@ -71,6 +84,12 @@ impl Edits {
             Some(at) if at == word.span.start => Span::new(at + skipped, word.span.end),
             _ => word.span,
         };
+        // torchtune's word for nothing.
+        let value = if form == Form::PairsAndDeletions && value == "None" {
+            "null"
+        } else {
+            value
+        };
         let value = Word {
             text: value.to_owned(),
             span,
@@ -80,7 +99,7 @@ impl Edits {
         self.push(path(key, Form::Pairs), word.span, node, source);
     }
 
-    fn flags(&mut self, given: &[Word], form: Form, is_plain: bool, source: SourceId) {
+    fn flags(&mut self, given: &[Word], (form, known): (Form, Option<&Keys>), is_plain: bool, source: SourceId) {
         let mut rest = given;
         while let Some((flag, after)) = rest.split_first() {
             rest = after;
@@ -127,8 +146,14 @@ impl Edits {
                 .iter()
                 .map(|value| node_of(value, is_plain, source, &mut self.problems))
                 .collect();
+            let mut path = path(name, form);
             let node = match (nodes.pop(), nodes.is_empty()) {
-                (None, _) => scalar("true", is_plain, flag.span),
+                (None, _) => {
+                    let negated = negated(&path, known);
+                    let text = if negated.is_some() { "false" } else { "true" };
+                    path = negated.unwrap_or(path);
+                    scalar(text, is_plain, flag.span)
+                }
                 (Some(node), true) => node,
                 (Some(last), false) => {
                     nodes.push(last);
@@ -141,7 +166,7 @@ impl Edits {
                     }
                 }
             };
-            self.push(path(name, form), flag.span, node, source);
+            self.push(path, flag.span, node, source);
         }
     }
 
@@ -161,9 +186,29 @@ impl Edits {
         self.each.push((path, span, Some(node)));
     }
 
+    /// Values for keys that Axolotl does not add to a file with `strict: true`.
+    pub(in crate::adapt) fn kept_out(&self, root: &Map, source: SourceId) -> Vec<Diagnostic> {
+        let strict = root.get("strict").and_then(|entry| entry.value.scalar());
+        let is_strict = strict.is_some_and(|value| matches!(&*value.text.to_ascii_lowercase(), "true" | "yes" | "on"));
+        let added = |path: &Vec<String>| path.first().is_some_and(|first| root.get(first).is_none());
+        let each = self.each.iter().filter(|(path, ..)| is_strict && added(path));
+        each.map(|(path, span, _)| {
+            let message = format!("`{}` is dropped: the run file is strict", words::shown(&path.join(".")));
+            Diagnostic::new(Code::UnknownKey, message)
+                .at(Place { source, span: *span }, "`strict: true` lets no key be added")
+                .help("write the key into the run file")
+        })
+        .collect()
+    }
+
     /// Makes the changes; places of a second text are `shift` further on.
     pub(in crate::adapt) fn apply(self, root: &mut Map, shift: usize) {
-        for (path, span, node) in self.each {
+        for (mut path, span, node) in self.each {
+            // `model=other` names another class, and keeps the values of the first.
+            let is_component = |key: &String| root.map(key).is_some_and(|child| child.get("_component_").is_some());
+            if self.of_components && node.is_some() && path.len() == 1 && path.iter().all(is_component) {
+                path.push("_component_".to_owned());
+            }
             match node {
                 None => remove(root, &path),
                 Some(mut node) => {
@@ -180,7 +225,7 @@ impl Edits {
 fn path(key: &str, form: Form) -> Vec<String> {
     match form {
         Form::Flags => vec![key.replace('-', "_")],
-        Form::Pairs | Form::PairsAndDeletions => key.split('.').map(str::to_owned).collect(),
+        Form::Pairs | Form::PairsAndDeletions | Form::Paths => key.split('.').map(str::to_owned).collect(),
         Form::Dotted => key
             .replace('-', "_")
             .replace("__", ".")
@@ -188,6 +233,14 @@ fn path(key: &str, form: Form) -> Vec<String> {
             .map(str::to_owned)
             .collect(),
     }
+}
+
+/// The key that a switch such as `--no-packing` turns off.
+fn negated(path: &[String], known: Option<&Keys>) -> Option<Vec<String>> {
+    let (first, rest) = path.split_first()?;
+    let known = known.filter(|known| !known.contains_key(first))?;
+    let key = first.strip_prefix("no_").filter(|key| known.contains_key(key))?;
+    Some([&[key.to_owned()], rest].concat())
 }
 
 fn scalar(text: &str, is_plain: bool, span: Span) -> Node {
@@ -327,7 +380,7 @@ mod tests {
         let id = sources.add("run.yaml", text);
         let parsed = crate::adapt::yaml::parse(id, sources.get(id));
         let mut map = parsed.root.and_then(|root| root.map().cloned()).unwrap_or_default();
-        let made = edits(&words_of(words), form, Loader::OmegaConf, id);
+        let made = edits(&words_of(words), form, Loader::OmegaConf, None, id);
         assert!(made.problems.is_empty(), "{:?}", made.problems);
         made.apply(&mut map, 0);
         shown(&map)
@@ -354,6 +407,8 @@ mod tests {
             (Form::Pairs, "f.g=1", "a: 1, b: {c: 2, d: 3}, f: {g: 1}"),
             (Form::Pairs, "b='{c: 9}'", "a: 1, b: {c: 9}"),
             (Form::PairsAndDeletions, "~a ~b.c", "b: {d: 3}"),
+            (Form::PairsAndDeletions, "a=None", "a: null, b: {c: 2, d: 3}"),
+            (Form::Paths, "--b.c 6 --b__c 7", "a: 1, b: {c: 6, d: 3}, b__c: 7"),
             (Form::Dotted, "--b.c 6 --a=5", "a: 5, b: {c: 6, d: 3}"),
             (Form::Dotted, "--b__c 6 --b-d -1", "a: 1, b: {c: 6, d: 3}, b_d: -1"),
             (
@@ -364,5 +419,31 @@ mod tests {
         ] {
             assert_eq!(after(file, form, words), expected, "{words}");
         }
+    }
+
+    #[test]
+    fn a_class_takes_the_place_of_a_class_and_leaves_its_values() {
+        let file = "model:\n  _component_: a.b\n  rank: 8\n";
+        assert_eq!(
+            after(file, Form::PairsAndDeletions, "model=c.d model.rank=4"),
+            "model: {_component_: c.d, rank: 4}"
+        );
+    }
+
+    #[test]
+    fn a_switch_with_no_in_front_turns_off_the_key_behind_it() {
+        let mut sources = Sources::default();
+        let id = sources.add("command", "");
+        let words = words_of("--no-use-peft --no_cuda");
+        let made = edits(
+            &words,
+            Form::Flags,
+            Loader::OmegaConf,
+            Some(&crate::adapt::keys::TRL),
+            id,
+        );
+        let mut map = Map::default();
+        made.apply(&mut map, 0);
+        assert_eq!(shown(&map), "use_peft: false, no_cuda: true");
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::arithmetic;
+use super::{LOOKED_AT, arithmetic};
 use crate::source::Span;
 
 /// A word of a command.
@@ -38,14 +38,6 @@ pub(super) struct Command {
 const MAX_DEPTH: usize = 16;
 /// How many bytes of variables are put in their places; later ones stay unknown, so that doubling ends.
 const MAX_EXPANDED: usize = 1 << 20;
-/// Variables that a launcher looks at.
-const LOOKED_AT: &[&str] = &[
-    "ASCEND_RT_VISIBLE_DEVICES",
-    "CUDA_VISIBLE_DEVICES",
-    "NNODES",
-    "NPROC_PER_NODE",
-    "USE_V1",
-];
 /// More words than a command has; what comes after is cut, and the command not known.
 const MAX_WORDS: usize = 4096;
 

@@ -85,6 +85,12 @@ enum Command {
 
 impl Command {
     fn of(run: &Run<'_>) -> Command {
+        match run.told_command {
+            Some("litgpt finetune_full") => return Command::Full,
+            Some("litgpt pretrain") => return Command::Pretrain,
+            Some(_) => return Command::Lora,
+            None => {}
+        }
         let root = run.root();
         if root.has_any(OF_LORA) {
             Command::Lora
@@ -175,14 +181,20 @@ pub(in crate::adapt) fn read(run: &mut Run<'_>, launch: Launch) {
     refusals(run, command, quantized);
 }
 
+/// The command that launches the run, or else the rule by which its keys tell it.
+fn told_or(run: &Run<'_>, rule: &str) -> Origin {
+    let told = run.told_stage.map(|(_, place)| Origin::Given(place));
+    told.unwrap_or_else(|| by_default(rule))
+}
+
 fn stage(run: &mut Run<'_>, command: Command, launch: Launch) {
     let (stage, origin) = match (launch.stage, command) {
         (Some(stage), _) => (stage, Origin::Flag("--stage")),
-        (None, Command::Pretrain) => ("pt", by_default("only `litgpt pretrain` takes these keys")),
-        (None, command) => (
-            "sft",
-            by_default(format!("`litgpt {}` tunes on instructions", command.name())),
-        ),
+        (None, Command::Pretrain) => ("pt", told_or(run, "only `litgpt pretrain` takes these keys")),
+        (None, command) => {
+            let rule = format!("`litgpt {}` tunes on instructions", command.name());
+            ("sft", told_or(run, &rule))
+        }
     };
     run.tell(Category::Stage, "train", one(Some(stage)), origin);
 }
@@ -214,12 +226,15 @@ fn method(run: &mut Run<'_>, command: Command) -> Option<bool> {
     };
     run.tell(Category::Quantization, "quantize", one(base), base_origin.clone());
     let (word, origin) = match (command, base) {
-        (Command::Lora, Some("none")) => (Some("lora"), by_default("only `litgpt finetune_lora` takes these keys")),
+        (Command::Lora, Some("none")) => (
+            Some("lora"),
+            told_or(run, "only `litgpt finetune_lora` takes these keys"),
+        ),
         (Command::Lora, Some(_)) => (Some("qlora"), base_origin),
         (Command::Lora, None) => (None, base_origin),
         (Command::Full, _) => (
             Some("full"),
-            by_default("only `litgpt finetune_full` takes `resume` here"),
+            told_or(run, "only `litgpt finetune_full` takes `resume` here"),
         ),
         (Command::Pretrain, _) => (Some("full"), by_default("pre-training moves every weight")),
         (Command::Finetune, _) => {

@@ -318,7 +318,11 @@ pub(super) fn rate(run: &mut Run<'_>, key: &'static str, method: Option<&str>, p
 /// Processes: from the command, from `ENV`, or from the environment of the launch, which nobody sees.
 pub(super) fn world(run: &mut Run<'_>, launch: Launch) {
     let why = "ms-swift starts NPROC_PER_NODE × NNODES processes, as the environment of the launch says";
-    if run.world.is_none() {
+    let is_open = run
+        .world
+        .as_ref()
+        .is_none_or(|(_, origin)| matches!(origin, Origin::Default { .. }));
+    if is_open {
         let count = |run: &mut Run<'_>, key| {
             run.number(&Ask {
                 key,
@@ -334,7 +338,8 @@ pub(super) fn world(run: &mut Run<'_>, launch: Launch) {
                 let nodes = nodes.given().copied().unwrap_or(1.0);
                 run.world = Some((Some(each * nodes), Origin::Given(place)));
             }
-            (Said::Unclear(origin), _) => run.world = Some((None, origin)),
+            (Said::Nothing, Said::Value(nodes, place)) => run.world = Some((Some(nodes), Origin::Given(place))),
+            (Said::Unclear(origin), _) | (_, Said::Unclear(origin)) => run.world = Some((None, origin)),
             _ => {}
         }
     }

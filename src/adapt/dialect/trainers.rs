@@ -160,7 +160,8 @@ pub(super) fn tell(run: &mut Run<'_>, trainers: &[&Trainer], flag: Option<&str>)
                     "of TRL's trainers only that of {} takes these keys",
                     stage.to_uppercase()
                 );
-                (one(Some(stage)), by_default(rule))
+                let told = run.told_stage.map(|(_, place)| Origin::Given(place));
+                (one(Some(stage)), told.unwrap_or_else(|| by_default(rule)))
             }
         },
         (None, several) => (Words::Unknown, open("which trainer reads the file", several)),

@@ -114,7 +114,8 @@ const OF_LORA: &[&str] = &[
 
 /// Reads a run file of TRL.
 pub(in crate::adapt) fn read(run: &mut Run<'_>, launch: Launch) {
-    let trainers = trainers::of(run, launch.stage);
+    let told = run.told_stage.map(|(stage, _)| stage);
+    let trainers = trainers::of(run, launch.stage.or(told));
     trainers::tell(run, &trainers, launch.stage);
     method(run);
     run.numbers(ALWAYS);

@@ -1,6 +1,6 @@
 //! Scripts that launch runs, and values behind a run file.
 
-use super::super::command::{World, quoted, recognise};
+use super::super::command::{Argv, World, quoted, recognise};
 use super::super::{Beside, Launch, read, read_beside, read_launched};
 use super::Case;
 use crate::diag::{Code, Severity};
@@ -183,7 +183,7 @@ fn arrays_and_texts_of_flags_are_spelled_out() {
 #[test]
 fn mistakes_on_a_command_line_are_found() {
     for (more, told) in [
-        ("--lora_r 8", "unknown-key: --lora_r -> lora_rank"),
+        ("--lora_r 8", "unknown-key: --lora_r -> --lora_rank"),
         ("--lora_rank 8 --lora_rank 16", "duplicate-key: --lora_rank"),
         ("--lora_rank many", "value-type: many"),
         ("--lr_scheduler_kwargs '{min'", "value-type: '{min'"),
@@ -313,7 +313,14 @@ fn a_command_can_be_taken_apart_and_its_file_read() {
     assert_eq!(launching.stage.map(|(stage, _)| stage), Some("rlhf"));
     assert!(matches!(launching.world, World::Default(1, _)));
     let file = sources.add("run.yaml", "model: m\ntuner_type: lora\ndataset: d\n");
-    let read = read_launched(file, command, &launching, &sources, Launch::default());
+    let read = read_launched(
+        Some(file),
+        command,
+        &launching,
+        &sources,
+        Launch::default(),
+        &Beside::default(),
+    );
     let read = Case {
         sources,
         facts: read.facts,
@@ -351,4 +358,72 @@ fn no_text_makes_the_reader_fail() {
     }
     doubled.push_str("swift sft --model $A\n");
     script(&doubled);
+}
+
+/// A command as the operating system hands it over.
+fn argv(environment: &[(&str, &str)], words: &[&str]) -> Case {
+    let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+    let argv = Argv::new(&words, |name| {
+        let found = environment.iter().find(|(theirs, _)| *theirs == name);
+        found.map(|(_, value)| (*value).to_owned())
+    });
+    let mut sources = Sources::default();
+    let command = sources.add("command", argv.text());
+    let launching = argv.launching(command).unwrap();
+    assert!(launching.run_file.is_none());
+    let read = read_launched(
+        None,
+        command,
+        &launching,
+        &sources,
+        Launch::default(),
+        &Beside::default(),
+    );
+    Case {
+        sources,
+        facts: read.facts,
+        diagnostics: read.diagnostics,
+    }
+}
+
+#[test]
+fn words_that_were_split_already_are_taken_as_they_are() {
+    // A shell would take these apart, expand them or end at them.
+    let read = argv(
+        &[("NPROC_PER_NODE", "2"), ("HOME", "/")],
+        &[
+            "swift",
+            "sft",
+            "--model",
+            "a b",
+            "--dataset",
+            "x;y",
+            "--system",
+            "It's `$(id)`",
+            "--lora_rank",
+            "16",
+        ],
+    );
+    read.clean();
+    assert_eq!(read.word(Category::Model), "a b");
+    assert_eq!(read.words(Category::Dataset), &Words::Set(vec!["x;y".into()]));
+    assert_eq!((read.value(Rank), read.given(Rank)), (Some(16.0), "16"));
+    assert_eq!((read.value(WorldSize), read.given(WorldSize)), (Some(2.0), "2"));
+}
+
+#[test]
+fn the_command_of_litgpt_says_what_is_tuned() {
+    for (command, rank, method, stage) in [
+        ("finetune_lora", Some(8.0), "lora", "sft"),
+        ("finetune", Some(8.0), "lora", "sft"),
+        ("finetune_full", None, "full", "sft"),
+    ] {
+        let read = argv(&[], &["litgpt", command, "m", "--train.epochs", "2"]);
+        assert_eq!(read.value(Rank), rank, "{command}");
+        assert_eq!(
+            (read.word(Category::Method), read.word(Category::Stage)),
+            (method, stage)
+        );
+        assert_eq!((read.value(Epochs), read.word(Category::Model)), (Some(2.0), "m"));
+    }
 }
