@@ -3,6 +3,7 @@
 // The attribute tells clippy that the helpers below are tests too, so that they may unwrap and index.
 #[cfg(test)]
 mod it {
+    mod action;
     mod against;
     mod cli;
     mod codes;
@@ -18,6 +19,7 @@ mod it {
     mod fuzz_seeds;
     mod guard_protocol;
     mod harness;
+    mod hook;
     mod house;
     mod invariants;
     mod many;
@@ -27,9 +29,11 @@ mod it {
     mod reference;
     mod schema;
     mod screens;
+    mod shells;
     mod spec;
     #[cfg(feature = "train")]
     mod tiny;
     #[cfg(feature = "train")]
     mod train;
+    mod yaml;
 }

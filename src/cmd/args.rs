@@ -82,6 +82,8 @@ pub(super) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Print a manual page, or write all of them
+    Man(ManArgs),
 }
 
 /// What no run file says.
@@ -359,6 +361,15 @@ pub(super) enum PolicyCommand {
         /// Its name
         name: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ManArgs {
+    /// The command whose page is printed, such as `check` or `policy show`; without one, the page of ftrisk
+    pub(super) command: Vec<String>,
+    /// Write the page of every command into this folder, as `ftrisk-check.1`; it is made where it is missing
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub(super) dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

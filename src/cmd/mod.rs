@@ -17,6 +17,7 @@ mod guard;
 mod judging;
 #[cfg(feature = "train")]
 mod kept;
+mod man;
 mod many;
 mod pin;
 mod policy;
@@ -102,5 +103,6 @@ fn dispatch(arguments: Vec<OsString>) -> Outcome {
             clap_complete::generate(shell, &mut Cli::command(), "ftrisk", &mut script);
             terminal::print(&String::from_utf8_lossy(&script)).map(|()| 0)
         }
+        Command::Man(args) => man::run(&args, Cli::command()),
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! - `console`: lines that begin with `$ ` are commands, the lines below are what they print, standard error last. A line
 //!   `…` stands for any lines, `[exit 1]` below the output for an exit code other than 0.
+//! - `bash` with a name is a script or a file of somebody's shell; `hook` and `shells` run them, in a home of their own.
 //! - `sh`: commands alone, for copying; they are run, and must end with 0 or 1.
 //! - `riskpolicy` compiles (a missing hash is only a warning), `riskpolicy broken` does not. `riskpolicy part` is some lines of a
 //!   policy: a header and probes are put above them.
@@ -92,6 +93,7 @@ fn checked(page: &str, text: &str) -> Checked {
     for block in blocks(text) {
         let flags: Vec<&str> = block.flags.iter().map(String::as_str).collect();
         let (names, flags): (Vec<&str>, Vec<&str>) = flags.into_iter().partition(|flag| flag.starts_with("file="));
+        let is_named = !names.is_empty();
         for name in names.into_iter().filter_map(|flag| flag.strip_prefix("file=")) {
             folder.write(name, block.text.as_bytes());
         }
@@ -116,6 +118,7 @@ fn checked(page: &str, text: &str) -> Checked {
             ("riskpolicy", ["part"]) => compiles(&whole(&block.text)),
             ("riskpolicy", ["broken"]) => compiles(&block.text).is_none().then(|| "it compiles".to_owned()),
             ("yaml", ["run"]) => is_read(&block.text),
+            ("bash", []) if is_named => None,
             (language, []) if SHOWN.contains(&language) => None,
             (language, flags) => Some(format!("nobody knows what a block `{language} {}` is", flags.join(" "))),
         };

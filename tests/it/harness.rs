@@ -1,5 +1,6 @@
 //! The real binary in a fresh folder: `Case::new().file("run.yaml", "…").args(["check", "p", "run.yaml"]).run().code(0)`.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,39 @@ pub fn manifest(section: &str) -> Vec<String> {
 /// Whether generated files and expected outputs are to be written instead of compared.
 pub fn blessing() -> bool {
     std::env::var_os("FTRISK_BLESS").is_some_and(|value| value == "1")
+}
+
+/// Whether a program that a machine may lack is there. Where it is not, that is said, and `FTRISK_NO_SKIP` decides whether it
+/// is a failure.
+#[track_caller]
+pub fn has_program(name: &str, purpose: &str) -> bool {
+    let found = Command::new(name).arg("--version").stdin(Stdio::null()).output();
+    // mandoc knows no such option; that it was started is enough.
+    if found.is_ok() {
+        return true;
+    }
+    // Past the capture of the test runner, which hides what a passing test prints.
+    let _ = writeln!(std::io::stderr(), "skipped: there is no {name} {purpose}");
+    assert!(
+        std::env::var_os("FTRISK_NO_SKIP").is_none(),
+        "there is no {name}, and FTRISK_NO_SKIP forbids to skip"
+    );
+    false
+}
+
+/// The variables of a program of somebody else's that calls the binary: a home of its own, which has a folder for what is
+/// temporary, and the binary before everything else on the path.
+pub fn environment(home: &Folder) -> Vec<(&'static str, OsString)> {
+    let temporary = home.path().join("tmp");
+    fs::create_dir_all(&temporary).unwrap();
+    let binary = Path::new(env!("CARGO_BIN_EXE_ftrisk")).parent().unwrap().to_owned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(binary).chain(std::env::split_paths(&path)));
+    vec![
+        ("HOME", home.path().into()),
+        ("TMPDIR", temporary.into()),
+        ("PATH", path.unwrap()),
+    ]
 }
 
 /// A folder of its own, removed when it is dropped.

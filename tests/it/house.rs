@@ -125,6 +125,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokenizers", &["train/folder.rs", "train/setup.rs"]),
     ("clap", &["cmd/"]),
     ("clap_complete", &["cmd/"]),
+    ("clap_mangen", &["cmd/man.rs"]),
 ];
 
 /// Which files may reach out of the process. The other rooms are pure: text and data in, data and text out.

@@ -133,6 +133,16 @@ pub(super) fn blocks(markdown: &str) -> Vec<Block> {
     blocks
 }
 
+/// The block of a page whose fence says `file=NAME`.
+#[track_caller]
+pub(super) fn shown_as(page: &str, name: &str) -> String {
+    let flag = format!("file={name}");
+    let found = blocks(&read(page))
+        .into_iter()
+        .find(|block| block.flags.contains(&flag));
+    found.unwrap_or_else(|| panic!("{page} shows no {flag}")).text
+}
+
 /// What the command line would say about the launch, from the words of a fence.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Flags {
