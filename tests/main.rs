@@ -8,6 +8,7 @@ mod it {
     mod cli;
     mod codes;
     mod corpus;
+    mod corpus_audit;
     mod corpus_verdicts;
     mod docs;
     #[cfg(feature = "train")]
@@ -24,6 +25,7 @@ mod it {
     mod invariants;
     mod many;
     mod meters;
+    mod phrases;
     mod properties;
     #[cfg(feature = "train")]
     mod reference;

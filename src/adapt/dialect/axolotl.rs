@@ -449,7 +449,7 @@ fn moment(run: &mut Run<'_>, held: &'static str) -> (Words, Origin, &'static str
             Some(epochs) if epochs.lo() * times > 1.0 => had(true, place, OFTEN),
             Some(epochs) if epochs.hi() * times <= 1.0 => {
                 let rule = "Axolotl skips evals_per_epoch where evals_per_epoch × num_epochs is not above 1";
-                (Words::Had(false), by_default(rule), OFTEN)
+                (Words::Had(false), by_default(rule), "eval_steps")
             }
             _ => {
                 let why = "whether evals_per_epoch counts depends on num_epochs";
