@@ -396,6 +396,12 @@ impl<'a> Run<'a> {
         self.tell(category, key, words, origin);
     }
 
+    /// Sets a categorical fact that has no key of its own.
+    pub(super) fn tell_nameless(&mut self, category: Category, words: Words, origin: Origin) {
+        let key = Key::default();
+        self.facts.set_words(category, WordFact { words, origin, key });
+    }
+
     /// Sets a fact that is a word.
     pub(super) fn tell(&mut self, category: Category, key: &str, words: Words, origin: Origin) {
         let key = self.key(key);

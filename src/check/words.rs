@@ -83,7 +83,8 @@ impl Case<'_> {
     ) -> (Verdict, Option<Diagnostic>) {
         let finding = self.about_word(Diagnostic::new(Code::Over, message), line, category);
         if undecided.is_empty() {
-            let key = self.facts.word(category).and_then(|fact| fact.key.name.clone());
+            let fact = self.facts.word(category);
+            let key = fact.and_then(|fact| fact.key.name.clone());
             let help = match (&line.asks, key) {
                 (Asks::Require(Category::ModelRevision), _) => {
                     "name the commit that was tried, so that everybody trains the same base".to_owned()
@@ -93,7 +94,10 @@ impl Case<'_> {
                         .to_owned()
                 }
                 (Asks::Require(_), Some(key)) => format!("switch it on with {key}"),
-                (Asks::Require(_), None) => "have the run use it".to_owned(),
+                (Asks::Require(_), None) => match fact.map(|fact| &fact.origin) {
+                    Some(Origin::Default { rule }) => format!("{rule}: train otherwise, or have the policy's owners drop the line"),
+                    _ => "have the run use it".to_owned(),
+                },
                 (_, Some(key)) => format!("change {key}, or have the policy's owners allow it"),
                 (_, None) => "change the run, or have the policy's owners allow it".to_owned(),
             };

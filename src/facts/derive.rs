@@ -571,6 +571,16 @@ pub(super) fn warmup_fraction(facts: &Facts) -> Derived {
             &[Of(WarmupSteps), Text(" ÷ "), Of(Updates)]
         } else if facts.values(MaxSteps).is_some() {
             &[Of(WarmupSteps), Text(" ÷ "), Of(MaxSteps)]
+        } else if facts.values(GlobalBatch).is_some() {
+            &[
+                Of(WarmupSteps),
+                Text(" ÷ updates, from "),
+                Of(Epochs),
+                Text(" passes of "),
+                Of(Rows),
+                Text(" rows in batches of "),
+                Of(GlobalBatch),
+            ]
         } else {
             &[
                 Of(WarmupSteps),

@@ -582,7 +582,7 @@ fn schedule(run: &mut Run<'_>, command: Command) {
 fn clipping(run: &mut Run<'_>, command: Command) {
     const KEY: &str = "train.max_norm";
     if command != Command::Pretrain {
-        plain::never_clips(run, KEY, "LitGPT's fine-tuning does not clip");
+        plain::cannot_clip(run, "LitGPT's fine-tuning does not clip");
         return;
     }
     run.numbers(&[row(KEY, ClipNorm, Real, Is(1.0))]);

@@ -415,7 +415,7 @@ fn optimizer(run: &mut Run<'_>) {
             origin,
         ),
     }
-    plain::never_clips(run, KEY, "mlx-lm does not clip");
+    plain::cannot_clip(run, "mlx-lm does not clip");
     run.absent(PreferenceBeta, "train", "only preference tuning has a preference beta");
 }
 

@@ -109,6 +109,12 @@ pub(super) fn required(run: &mut Run<'_>, row: &Row) {
     or_else(run, row, None, "the framework has no default for it");
 }
 
+/// Says that nothing is clipped, and that no key would change it.
+pub(super) fn cannot_clip(run: &mut Run<'_>, rule: &str) {
+    run.nameless(ClipNorm, point(0.0), by_default(rule));
+    run.tell_nameless(Category::Clipping, Words::Had(false), by_default(rule));
+}
+
 /// Says that nothing is clipped: no norm bounds the gradient.
 pub(super) fn never_clips(run: &mut Run<'_>, key: &str, rule: &str) {
     run.fact(ClipNorm, key, point(0.0), by_default(rule));

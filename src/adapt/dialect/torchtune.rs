@@ -425,7 +425,7 @@ fn clipping(run: &mut Run<'_>, layout: &Layout, stage: Option<&str>, method: Opt
             let recipe = if stage == Some("ppo") { "PPO" } else { "LoRA DPO" };
             dropped(run, key, recipe);
         }
-        plain::never_clips(run, key, "the recipe of this stage and method does not clip");
+        plain::cannot_clip(run, "the recipe of this stage and method does not clip");
         return;
     }
     // The knowledge distillation recipe of one device clips, that of several does not.
