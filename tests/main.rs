@@ -5,6 +5,7 @@
 mod it {
     mod action;
     mod against;
+    mod bad_input;
     mod cli;
     mod codes;
     mod corpus;

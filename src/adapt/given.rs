@@ -3,6 +3,8 @@
 //! A mapping, nested or dotted, of quantities, categorical facts and plain inputs. What it says is known, and nothing else:
 //! there is no framework, so there are no defaults.
 
+use std::collections::BTreeSet;
+
 use super::pages::Pages;
 use super::said::{by_default, unknown};
 use super::scalar::{Loader, Value, resolve};
@@ -82,6 +84,7 @@ pub(super) fn read(source: SourceId, map: &Map, sources: &Sources) -> (Vec<Told>
     let mut reader = Reader {
         pages: Pages::new(sources, source, None),
         told: Vec::new(),
+        names: BTreeSet::new(),
         found: Vec::new(),
     };
     reader.map("", map);
@@ -91,12 +94,22 @@ pub(super) fn read(source: SourceId, map: &Map, sources: &Sources) -> (Vec<Told>
 struct Reader<'a> {
     pages: Pages<'a>,
     told: Vec<Told>,
+    /// The names that were told, as keys.
+    names: BTreeSet<String>,
     found: Vec<Diagnostic>,
 }
+
+/// Bytes that a name has at most, those above it included.
+const LONGEST: usize = 128;
 
 impl Reader<'_> {
     fn map(&mut self, above: &str, map: &Map) {
         for entry in &map.entries {
+            if above.len() + entry.name().len() > LONGEST {
+                let at = self.pages.place(entry.key.span);
+                self.found.push(no_name(entry.name(), at, false));
+                continue;
+            }
             let name = match above {
                 "" => entry.name().to_owned(),
                 above => format!("{above}.{}", entry.name()),
@@ -112,14 +125,17 @@ impl Reader<'_> {
         }
         let at = self.pages.place(entry.key.span);
         match (named(name), entry.value.map()) {
-            (Some(_), None) if self.told.iter().any(|told| told.name == name) => {
-                let message = format!("`{name}` is told twice, once nested and once with dots");
+            (Some(_), None) if !self.names.insert(key_of(name)) => {
+                let message = format!("`{name}` is told twice, in two spellings");
                 let finding = Diagnostic::new(Code::DuplicateKey, message).at(at, "the second time");
                 self.found.push(finding.help("keep one of the two"));
             }
             (Some(name_of), _) => self.value(name, name_of, &entry.value),
             (None, Some(map)) => self.map(name, map),
-            (None, None) => self.found.push(no_name(name, at)),
+            (None, None) => {
+                let is_compared = self.found.len() < COMPARED;
+                self.found.push(no_name(name, at, is_compared));
+            }
         }
     }
 
@@ -250,8 +266,11 @@ impl Reader<'_> {
     }
 }
 
+/// How many unknown names are compared with the known ones; a file with more of them is something else.
+const COMPARED: usize = 20;
+
 /// A name that is none, with the one that may have been meant.
-fn no_name(name: &str, at: Place) -> Diagnostic {
+fn no_name(name: &str, at: Place, is_compared: bool) -> Diagnostic {
     let told = || {
         QUANTITIES
             .iter()
@@ -270,6 +289,9 @@ fn no_name(name: &str, at: Place) -> Diagnostic {
     }
     let finding = Diagnostic::new(Code::UnknownName, format!("`{}` is no fact of a run", shown(name)))
         .at(at, "nothing is called so");
+    if !is_compared {
+        return finding.help("check that this is the file you meant");
+    }
     let meant = told()
         .find(|quantity| quantity.row().also.contains(&name))
         .map(Quantity::name);

@@ -9,13 +9,14 @@ use super::pages::Pages;
 use super::scalar::Loader;
 use super::tree::{Data, Map, Node, Scalar};
 use super::words::shown;
+use super::yaml::{MAX_NODES, weight};
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::source::Span;
 
 /// How many references lead from one to the next at most; a circle has no end.
 const MOST_HOPS: usize = 16;
-/// How many references are followed in a file at most.
-const MOST_FOLLOWED: usize = 100_000;
+/// How many references are followed in a file at most, each counted with the length of the text that it leads to.
+const MOST_FOLLOWED: usize = MAX_NODES;
 
 /// Fills in the references of a file whose loader does so. Returns the texts that are built around references that
 /// could be filled in, as `${output_dir}/logs` is.
@@ -89,16 +90,15 @@ impl Found {
 
     /// Where a scalar leads; `None` when something in it cannot be filled in.
     fn leads<'a>(&mut self, root: &'a Map, scalar: &'a Scalar, hops: usize) -> Option<Leads<'a>> {
+        self.left = self.left.checked_sub(weight(&scalar.text))?;
         if !scalar.text.contains("${") {
             return (&*scalar.text != "???").then_some(Leads::Value(scalar));
         }
         let hops = hops.checked_sub(1)?;
         if let Some(path) = reference(&scalar.text) {
-            self.left = self.left.checked_sub(1)?;
             return self.leads(root, named(root, path)?, hops);
         }
         for part in scalar.text.split("${").skip(1) {
-            self.left = self.left.checked_sub(1)?;
             let (path, _) = part.split_once('}')?;
             self.leads(root, named(root, path_of(path)?)?, hops)?;
         }

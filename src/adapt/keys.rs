@@ -106,12 +106,12 @@ const COMPARED: usize = 20;
 
 /// Reports top-level keys that the framework does not take.
 pub(super) fn check(run: &mut Run<'_>, known: &Keys) {
-    let root = run.root();
+    let (root, pages) = (run.root(), run.pages());
     let unknown = root
         .entries
         .iter()
         .filter(|entry| entry.key.scalar().is_some_and(|key| !known.contains_key(&key.text)))
-        .filter(|entry| !screen::speaks(entry));
+        .filter(|entry| !screen::speaks(entry, pages));
     for (i, entry) in unknown.enumerate() {
         let compared = if i < COMPARED {
             known.names().collect()
@@ -143,12 +143,12 @@ fn check_map(run: &mut Run<'_>, map: &Map, known: &'static str) {
 
 /// Reports top-level keys that are none of `known`, for a dialect without a table of them.
 pub(super) fn check_top(run: &mut Run<'_>, known: &[&'static str]) {
-    let root = run.root();
+    let (root, pages) = (run.root(), run.pages());
     let unknown = root
         .entries
         .iter()
         .filter(|entry| entry.key.scalar().is_some() && !known.contains(&entry.name()))
-        .filter(|entry| !screen::speaks(entry));
+        .filter(|entry| !screen::speaks(entry, pages));
     for entry in unknown.take(COMPARED) {
         report(run, root, entry, known.to_vec());
     }

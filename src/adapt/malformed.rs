@@ -90,6 +90,11 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
         "check its indentation, and quote a value that starts with a bracket or holds `: `",
     ),
     (
+        &["directive"],
+        "a line that starts with `%` and is none of YAML's own",
+        "delete it, or quote the value; below `%YAML` goes a line `---`",
+    ),
+    (
         &["document"],
         "a line indented less than the first",
         "start every top-level key in the same column",
@@ -135,6 +140,10 @@ pub(super) fn explain(source: SourceId, file: &SourceFile, info: &str, at: usize
             .at(place(bracket), "opened here")
             .help("close it; the file may have been cut off");
     }
+    let info = match file.text().starts_with('%') && info.contains("document start") {
+        true => "directive",
+        false => info,
+    };
     let meaning = MEANINGS
         .iter()
         .find(|(words, ..)| words.iter().all(|word| info.contains(word)));
@@ -181,13 +190,15 @@ fn statement(file: &SourceFile, at: usize) -> Span {
 /// A tab in the indentation of the line of an error or of the next.
 fn tab_near(file: &SourceFile, at: usize) -> Option<Span> {
     let number = file.line(at);
-    [number, number + 1].into_iter().find_map(|number| {
-        let line = file.line_span(number);
-        let text = file.slice(line);
-        let indent = text.len() - text.trim_start_matches([' ', '\t']).len();
-        let tab = text.get(..indent)?.find('\t')?;
-        Some(Span::new(line.start + tab, line.start + tab + 1))
-    })
+    [number, number + 1, number.saturating_sub(1).max(1)]
+        .into_iter()
+        .find_map(|number| {
+            let line = file.line_span(number);
+            let text = file.slice(line);
+            let indent = text.len() - text.trim_start_matches([' ', '\t']).len();
+            let tab = text.get(..indent)?.find('\t')?;
+            Some(Span::new(line.start + tab, line.start + tab + 1))
+        })
 }
 
 /// A template's placeholder on the line of an error, which then is its cause.

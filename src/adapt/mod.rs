@@ -150,6 +150,12 @@ fn facts_over(text: Text<'_>, sources: &Sources, launch: Launch) -> (Option<Fact
         words: command::words_of(sources.get(source).text()),
         launching: None,
     });
+    if let Some(control) = told
+        .as_ref()
+        .and_then(|told| screen::control(told.source, sources.get(told.source).text()))
+    {
+        return (None, vec![control]);
+    }
     let is_read = text.len() <= MAX_BYTES;
     match told {
         Some(told) if is_read && command::is_script(file.name(), text) => {
@@ -178,7 +184,11 @@ struct Told<'a> {
 fn of_script(source: SourceId, sources: &Sources, launch: Launch) -> (Option<Facts>, Vec<Diagnostic>) {
     let launching = match command::recognise(source, sources) {
         Ok(launching) => launching,
-        Err(diagnostic) => return (None, vec![*diagnostic]),
+        Err(diagnostic) => {
+            let mut diagnostics = screen::hidden_anywhere(source, sources.get(source).text(), true);
+            diagnostics.push(*diagnostic);
+            return (None, diagnostics);
+        }
     };
     if let Some(file) = &launching.run_file {
         return (None, vec![names_a_file(source, sources, file, &launching)]);
@@ -341,6 +351,9 @@ fn mapping_of(source: SourceId, sources: &Sources) -> (Option<Node>, Vec<Diagnos
     let text = file.text();
     if text.len() > MAX_BYTES {
         return (None, vec![too_large(source, file)]);
+    }
+    if let Some(control) = screen::control(source, text) {
+        return (None, vec![control]);
     }
     let parsed = yaml::parse(source, file);
     let mut diagnostics = parsed.problems;

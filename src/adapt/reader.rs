@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::pages::Pages;
 use super::said::{Said, by_default, point, unknown};
-use super::scalar::{Loader, Value, bool_of, converted, number_of, resolve, word_of};
+use super::scalar::{Loader, Value, bool_of, number_of, resolve, word_of};
 use super::screen;
 use super::table::{Ask, Dialect, Missing, Null, Row, Takes};
 use super::tree::{Entry, Map, Node, Scalar};
@@ -67,6 +67,11 @@ impl<'a> Run<'a> {
     /// The dialect that it is read in.
     pub(super) fn dialect(&self) -> &'static Dialect {
         self.dialect
+    }
+
+    /// The texts that it is read from.
+    pub(super) fn pages(&self) -> Pages<'a> {
+        self.pages
     }
 
     /// The place of a span.
@@ -217,7 +222,11 @@ impl<'a> Run<'a> {
         };
         let place = self.place(node.span);
         let value = node.scalar().map(|scalar| match self.value(ask.key, scalar) {
-            Value::Text if self.is_typed(ask.key) => converted(&scalar.text, ask.takes == Takes::Whole),
+            Value::Text if self.is_typed(ask.key) => match number_of(&scalar.text) {
+                // `int` takes no text with a point or an exponent.
+                Value::Float(_) if ask.takes == Takes::Whole => Value::Text,
+                number => number,
+            },
             value => value,
         });
         let problem = match value {

@@ -56,9 +56,9 @@ pub(super) fn screen(pages: Pages<'_>, root: &Node, told: BTreeSet<Span>) -> Vec
 }
 
 /// Whether the screen reports the key itself, so that nobody else has to.
-pub(super) fn speaks(entry: &Entry) -> bool {
-    let name = entry.name();
-    name.contains("${") || has_template(name) || name.chars().any(|c| is_invisible(c) || is_odd_space(c))
+pub(super) fn speaks(entry: &Entry, pages: Pages<'_>) -> bool {
+    let written = pages.slice(entry.key.span);
+    is_placeholder("", &entry.key, pages) || written.chars().any(|c| is_invisible(c) || is_odd_space(c))
 }
 
 struct Screen<'a> {
@@ -148,9 +148,14 @@ pub(super) fn hidden_anywhere(source: SourceId, text: &str, is_broken: bool) -> 
     if text.is_ascii() {
         return Vec::new();
     }
+    // Loaders pass over one byte order mark; a second is part of the first key.
+    let is_second_mark = |at: usize| at == MARK.len_utf8() && text.starts_with(MARK);
     text.char_indices()
-        .skip_while(|(at, c)| *at == 0 && *c == '\u{FEFF}')
-        .filter(|(_, c)| reorders(*c) || (is_broken && (is_invisible(*c) || is_odd_space(*c))))
+        .skip_while(|(at, c)| *at == 0 && *c == MARK)
+        .filter(|(at, c)| {
+            let is_seen = !is_invisible(*c) && !is_odd_space(*c);
+            reorders(*c) || ends_line(*c) || (!is_seen && (is_broken || (*c == MARK && is_second_mark(*at))))
+        })
         .take(10)
         .map(|(at, c)| {
             let span = Span::new(at, at + c.len_utf8());
@@ -159,9 +164,30 @@ pub(super) fn hidden_anywhere(source: SourceId, text: &str, is_broken: bool) -> 
         .collect()
 }
 
+/// The first character of a text that loaders refuse the whole file for; those of a shell too.
+pub(super) fn control(source: SourceId, text: &str) -> Option<Diagnostic> {
+    let (at, c) = text.char_indices().find(|(_, c)| is_control(*c))?;
+    let span = Span::new(at, at + c.len_utf8());
+    let is_wide = c == '\0' && text.chars().skip(1).step_by(2).take(8).all(|c| c == '\0');
+    let diagnostic = Diagnostic::new(Code::Yaml, "a control character").at(Place { source, span }, "here");
+    Some(diagnostic.help(if is_wide {
+        "save the file as UTF-8: this looks like UTF-16"
+    } else {
+        "delete it; the file may not be text at all"
+    }))
+}
+
+/// What PyYAML 6.0.3 calls not printable, wherever it stands.
+fn is_control(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}')) || matches!(c, '\u{FFFE}' | '\u{FFFF}')
+}
+
 fn hidden_character(place: Place, c: char) -> Diagnostic {
     let code = c as u32;
-    let diagnostic = if is_odd_space(c) {
+    let diagnostic = if ends_line(c) {
+        let message = format!("U+{code:04X} ends a line for the loader, and looks as if it did not");
+        Diagnostic::new(Code::HiddenText, message).help("write a plain space, or break the line")
+    } else if is_odd_space(c) {
         let message = format!("U+{code:04X} looks like a space and is none");
         Diagnostic::new(Code::HiddenText, message)
             .help("write a plain space")
@@ -176,6 +202,14 @@ fn hidden_character(place: Place, c: char) -> Diagnostic {
 /// Characters that change the order in which a line is shown.
 fn reorders(c: char) -> bool {
     matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A byte order mark.
+const MARK: char = '\u{FEFF}';
+
+/// Characters at which a line of YAML 1.1 ends, a comment's too.
+fn ends_line(c: char) -> bool {
+    matches!(c, '\u{0085}' | '\u{2028}' | '\u{2029}')
 }
 
 fn is_invisible(c: char) -> bool {

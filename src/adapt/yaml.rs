@@ -8,14 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
 use super::malformed;
+use super::scalar::{Loader, Value, resolve};
 use super::tree::{Data, Entry, Map, Node, Scalar};
+use super::words::shown;
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Place, SourceFile, SourceId, Span};
 
 /// Brackets, mappings and lists inside each other.
 const MAX_DEPTH: usize = 128;
 /// Nodes that a file may hold, copies made by aliases included. Real run files have a few hundred.
-const MAX_NODES: usize = 100_000;
+pub(super) const MAX_NODES: usize = 100_000;
+/// Bytes of a text that count as one node more: what aliases repeat is bounded in bytes as well.
+const BYTES_A_NODE: usize = 64;
 
 /// What came of a text.
 #[derive(Debug)]
@@ -24,10 +28,22 @@ pub(super) struct Parsed {
     pub(super) root: Option<Node>,
     /// What is wrong with it.
     pub(super) problems: Vec<Diagnostic>,
+    /// Nodes that could have come on top.
+    pub(super) left: usize,
+}
+
+/// What a text counts for, copied or followed.
+pub(super) fn weight(text: &str) -> usize {
+    1 + text.len() / BYTES_A_NODE
 }
 
 /// Reads a text; never fails, and takes no longer than its length asks for.
 pub(super) fn parse(source: SourceId, file: &SourceFile) -> Parsed {
+    parse_within(source, file, MAX_NODES)
+}
+
+/// Reads a text of at most `most` nodes, because others were read before it.
+pub(super) fn parse_within(source: SourceId, file: &SourceFile, most: usize) -> Parsed {
     let mut indented = BTreeSet::new();
     loop {
         let text = Text::of(file.text(), &indented);
@@ -39,7 +55,7 @@ pub(super) fn parse(source: SourceId, file: &SourceFile) -> Parsed {
             root: None,
             anchors: BTreeMap::new(),
             documents: 0,
-            left: MAX_NODES,
+            left: most,
             underindented: None,
             problems: Vec::new(),
         };
@@ -51,10 +67,11 @@ pub(super) fn parse(source: SourceId, file: &SourceFile) -> Parsed {
         {
             continue;
         }
+        let left = builder.left;
         let root = builder.root.filter(|_| failed.is_none());
         let mut problems = builder.problems;
         problems.extend(failed.map(|failed| *failed));
-        return Parsed { root, problems };
+        return Parsed { root, problems, left };
     }
 }
 
@@ -219,7 +236,8 @@ impl Builder<'_> {
 
     fn start(&mut self, held: Held, anchor: usize, tag: Option<&Tag>, span: Span) -> Step {
         self.spend(1, span)?;
-        self.known_tag(tag, span)?;
+        let is = if matches!(held, Held::List(_)) { "seq" } else { "map" };
+        self.known_tag(tag, || is, span)?;
         self.descend(1, span)?;
         self.open.push(Open {
             span,
@@ -304,14 +322,18 @@ impl Builder<'_> {
     }
 
     fn scalar(&mut self, text: Cow<'_, str>, style: ScalarStyle, anchor: usize, tag: Option<&Tag>, span: Span) -> Step {
-        self.spend(1, span)?;
-        self.known_tag(tag, span)?;
-        let is_plain = match tag
-            .filter(|tag| tag.is_yaml_core_schema())
-            .map(|tag| tag.suffix.as_str())
-        {
-            Some("int" | "float" | "bool" | "null") => true,
-            Some(_) => false,
+        let size = weight(&text);
+        self.spend(size, span)?;
+        let is = || match resolve(&text, Loader::OmegaConf) {
+            Value::Null => "null",
+            Value::Bool(_) => "bool",
+            Value::Int(_) => "int",
+            Value::Float(_) => "float",
+            Value::Text => "str",
+        };
+        let is_plain = match self.known_tag(tag, is, span)? {
+            Some("str") => false,
+            Some(_) => true,
             None => style == ScalarStyle::Plain,
         };
         let span = if text.is_empty() && style == ScalarStyle::Plain {
@@ -325,7 +347,7 @@ impl Builder<'_> {
                 text: text.into(),
                 is_plain,
             }),
-            size: 1,
+            size,
             depth: 1,
         };
         self.anchor(anchor, &node)?;
@@ -346,14 +368,40 @@ impl Builder<'_> {
         }
     }
 
-    fn known_tag(&self, tag: Option<&Tag>, span: Span) -> Step {
-        match tag {
-            Some(tag) if !tag.is_yaml_core_schema() && !tag.handle.is_empty() => Err(self
-                .fault(span, &format!("no loader of run files knows the tag `{tag}`"), "")
+    /// The tag of a value that without it is `is`. Loaders fail where a value is none of what its tag says.
+    fn known_tag<'t>(
+        &self,
+        tag: Option<&'t Tag>,
+        is: impl Fn() -> &'static str,
+        span: Span,
+    ) -> Result<Option<&'t str>, Box<Diagnostic>> {
+        let Some(tag) = tag.filter(|tag| !tag.handle.is_empty()) else {
+            return Ok(None);
+        };
+        if !tag.is_yaml_core_schema() || tag.suffix.starts_with("python/") {
+            return Err(self
+                .fault(
+                    span,
+                    &format!("no loader of run files knows the tag `{}`", tag_name(tag)),
+                    "",
+                )
                 .help("write the value itself")
-                .into()),
-            _ => Ok(()),
+                .into());
         }
+        let suffix = tag.suffix.as_str();
+        let is = is();
+        let fits = suffix == is
+            || matches!(
+                (suffix, is),
+                ("str", "null" | "bool" | "int" | "float") | ("float", "int")
+            );
+        if fits {
+            return Ok(Some(suffix));
+        }
+        Err(self
+            .fault(span, &format!("this is no value for the tag `{}`", tag_name(tag)), "")
+            .help("delete the tag, and write the value as it is meant")
+            .into())
     }
 
     /// Hands a finished node to what is open around it.
@@ -380,30 +428,37 @@ impl Builder<'_> {
     /// A mapping of these entries: repeated keys are reported, merge keys are followed.
     fn map(&mut self, entries: Vec<Entry>) -> Result<Map, Box<Diagnostic>> {
         let mut map = Map::default();
-        let mut merges = Vec::new();
+        let mut merges: Vec<Entry> = Vec::new();
         for entry in entries {
             let is_merge = entry.key.scalar().is_some_and(|key| key.is_plain && &*key.text == "<<");
             if is_merge {
-                merges.push(entry.value);
+                if let Some(first) = merges.first() {
+                    return Err(self
+                        .twice(&entry, first.key.span)
+                        .help("merge several with one list: `<<: [*a, *b]`")
+                        .into());
+                }
+                merges.push(entry);
             } else {
                 self.add(&mut map, entry);
             }
         }
-        for node in merges {
-            let span = node.span;
-            let maps = match node.data {
-                Data::Map(map) => vec![map],
-                Data::List(items) => items.into_iter().filter_map(|item| item.map().cloned()).collect(),
-                Data::Scalar(_) => {
+        for entry in merges {
+            let nodes = match entry.value.data {
+                Data::List(items) => items,
+                _ => vec![entry.value],
+            };
+            for node in nodes {
+                let Data::Map(merged) = node.data else {
                     return Err(self
-                        .fault(span, "`<<` takes a mapping", "this is none")
+                        .fault(node.span, "`<<` takes a mapping", "this is none")
                         .help("merge with an alias of a mapping: `<<: *name`")
                         .into());
-                }
-            };
-            for entry in maps.into_iter().flat_map(|map| map.entries) {
-                if map.get(entry.name()).is_none() {
-                    map.insert(entry);
+                };
+                for entry in merged.entries {
+                    if map.get(entry.name()).is_none() {
+                        map.insert(entry);
+                    }
                 }
             }
         }
@@ -415,18 +470,33 @@ impl Builder<'_> {
             map.insert(entry);
             return;
         };
+        let before = first.key.span;
+        first.is_repeated = true;
+        let found = self.twice(&entry, before).help("keep one of them");
+        first.value = entry.value;
+        self.problems.push(found);
+    }
+
+    fn twice(&self, entry: &Entry, first: Span) -> Diagnostic {
         let place = |span| Place {
             source: self.source,
             span,
         };
-        self.problems.push(
-            Diagnostic::new(Code::DuplicateKey, format!("`{}` is written twice", entry.name()))
-                .at(place(entry.key.span), "here again")
-                .at(place(first.key.span), "first here")
-                .help("keep one of them"),
-        );
-        first.value = entry.value;
-        first.is_repeated = true;
+        Diagnostic::new(
+            Code::DuplicateKey,
+            format!("`{}` is written twice", shown(entry.name())),
+        )
+        .at(place(entry.key.span), "here again")
+        .at(place(first), "first here")
+    }
+}
+
+/// A tag as people write it.
+fn tag_name(tag: &Tag) -> String {
+    if tag.is_yaml_core_schema() {
+        format!("!!{}", shown(&tag.suffix))
+    } else {
+        shown(&tag.to_string())
     }
 }
 

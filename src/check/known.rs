@@ -143,7 +143,8 @@ fn of_category(category: Category, facts: &Facts) -> KnownFact {
         is_named: true,
         values: None,
         words,
-        shown,
+        // Whatever a file says, it stays in its line of a table.
+        shown: shown.replace(char::is_control, "\u{fffd}"),
         key: fact.and_then(|fact| fact.key.name.clone()),
         from,
     }

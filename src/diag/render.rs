@@ -73,12 +73,53 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> Strin
         ("note", "help")
     };
     for line in &diagnostic.notes {
-        text.push_str(&format!("  {note}: {line}\n"));
+        text.push_str(&format!("  {note}: {}\n", one_line(line)));
     }
     if let Some(step) = diagnostic.next_step() {
         text.push_str(&format!("  {help}: {step}\n"));
     }
-    text
+    visible(text, style.color)
+}
+
+/// What is one line of ours stays one, whatever a file's text holds.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, MARK)
+}
+
+/// Stands for a character that is not shown.
+const MARK: &str = "\u{fffd}";
+
+/// Shows a mark where a file's own text would steer the terminal, or change the order in which a line is read.
+fn visible(text: String, color: bool) -> String {
+    let steers = |c: char| {
+        (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(steers) {
+        return text;
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find(steers) {
+        let (before, from) = rest.split_at(at);
+        shown.push_str(before);
+        let length = Some(painted(from)).filter(|length| color && *length > 0);
+        shown.push_str(length.and_then(|length| from.get(..length)).unwrap_or(MARK));
+        let passed = length.unwrap_or_else(|| from.chars().next().map_or(0, char::len_utf8));
+        rest = from.get(passed..).unwrap_or("");
+    }
+    shown.push_str(rest);
+    shown
+}
+
+/// How many bytes at the start only choose a colour.
+fn painted(text: &str) -> usize {
+    let inside = text.strip_prefix("\u{1b}[").unwrap_or("");
+    let end = inside.find(|c: char| !(c.is_ascii_digit() || c == ';')).unwrap_or(0);
+    if inside.get(end..).is_some_and(|rest| rest.starts_with('m')) {
+        end + 3
+    } else {
+        0
+    }
 }
 
 /// A diagnostic and its virtual source, in miette's terms.
@@ -114,7 +155,7 @@ impl<'a> Drawing<'a> {
 
 impl fmt::Display for Drawing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.diagnostic.message)
+        f.write_str(&one_line(&self.diagnostic.message))
     }
 }
 

@@ -53,7 +53,7 @@ categories! {
     Stage "stage" Word(&["pt", "sft", "rm", "prm", "ppo", "dpo", "kto", "ipo", "orpo", "simpo", "cpo", "grpo", "gdpo", "rloo", "ebft", "gkd", "kd", "other"]),
         "What the run teaches: continued pre-training, supervised fine-tuning, a reward model, or a kind of preference tuning.";
     Method "method" Word(&["full", "freeze", "lora", "qlora", "dora", "oft", "other"]),
-        "Which weights move: all, some layers, or an adapter (qlora: LoRA on a quantised base).";
+        "Which weights move: all, some layers, or an adapter (qlora: LoRA on a base quantised to fewer than 8 bits).";
     Model "model" Text, "The base model as the run file names it.";
     ModelRevision "model_revision" Text, "The pinned revision of the base model; only a commit counts as one.";
     Optimizer "optimizer" Word(&["adamw", "adam", "adamw_8bit", "paged_adamw", "paged_adamw_8bit", "adam_mini", "adafactor", "lion", "sgd", "muon", "galore", "apollo", "badam", "other"]),

@@ -5,7 +5,7 @@
 
 use super::launcher::{self, Recognised};
 use super::shell::{Command, Word};
-use super::{LOOKED_AT, Launching, quoted, refused, script};
+use super::{LOOKED_AT, Launching, cut, quoted, refused, script};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Place, SourceId, Span};
 
@@ -115,6 +115,7 @@ impl Argv {
             Recognised::Refused(refusal) => return Err(Box::new(refused(*refusal, source))),
             Recognised::Script(word) => return Err(Box::new(script(&word, source))),
             Recognised::Other(Some(word)) if word.text.ends_with(".py") => return Err(Box::new(script(&word, source))),
+            Recognised::Cut(word) => return Err(Box::new(cut(&word, source))),
             Recognised::Other(word) => word,
         };
         Err(Box::new(unknown(word.as_ref(), source)))

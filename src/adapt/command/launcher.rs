@@ -18,6 +18,8 @@ pub(super) enum Recognised {
     Refused(Box<Refusal>),
     /// It starts a script whose arguments nobody knows; the script's word.
     Script(Word),
+    /// It may train, and has more words than are read; its first.
+    Cut(Word),
     /// It does something else: the word that says what, if there is one.
     Other(Option<Word>),
 }

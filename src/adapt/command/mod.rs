@@ -10,10 +10,12 @@ mod shell;
 mod trainers;
 mod world;
 
+use crate::adapt::screen;
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Place, SourceId, Sources, Span};
 pub use argv::Argv;
 use launcher::Recognised;
+use shell::MAX_WORDS;
 pub use shell::Word;
 use trainers::Refusal;
 
@@ -135,16 +137,32 @@ pub(super) fn is_script(name: &str, text: &str) -> bool {
     lines
         .next()
         .is_some_and(|line| !is_key(line) && !line.starts_with(['{', '-']))
-        && !matches!(launches(text).as_slice(), [])
+        && !matches!(launches(text).0.as_slice(), [])
 }
 
-/// The commands of a script that launch training, or might.
-fn launches(text: &str) -> Vec<Recognised> {
-    shell::commands(text)
-        .iter()
-        .map(launcher::recognise)
-        .filter(|found| !matches!(found, Recognised::Other(_)))
-        .collect()
+/// The commands of a script that launch training, or might; and where a shell stops because something is never closed.
+fn launches(text: &str) -> (Vec<Recognised>, Option<Span>) {
+    let mut found = Vec::new();
+    let unclosed = shell::commands(text, &mut |command| match launcher::recognise(command) {
+        Recognised::Other(_) => {}
+        _ if command.is_cut => {
+            found.extend(command.words.first().cloned().map(Recognised::Cut));
+        }
+        recognised => found.push(recognised),
+    });
+    (found, unclosed)
+}
+
+/// A command with more words than are read.
+fn cut(word: &Word, source: SourceId) -> Diagnostic {
+    let place = Place {
+        source,
+        span: word.span,
+    };
+    let message = format!("this command has more than {MAX_WORDS} words, and ftrisk reads none that long");
+    Diagnostic::new(Code::TooLarge, message)
+        .at(place, "it starts here")
+        .help("check the run file that the command reads, or write the values into one")
 }
 
 /// The one command of a text that launches training.
@@ -155,7 +173,20 @@ fn launches(text: &str) -> Vec<Recognised> {
 pub fn recognise(source: SourceId, sources: &Sources) -> Result<Launching, Box<Diagnostic>> {
     let file = sources.get(source);
     let place = |span| Place { source, span };
-    let mut found = launches(file.text());
+    if let Some(control) = screen::control(source, file.text()) {
+        return Err(Box::new(control));
+    }
+    let (mut found, unclosed) = launches(file.text());
+    if let Some(span) = unclosed {
+        return Err(Box::new(
+            Diagnostic::new(
+                Code::NotARun,
+                "a quote that is never closed: a shell runs nothing behind it",
+            )
+            .at(place(span), "opened here")
+            .help("close it; the script may have been cut off"),
+        ));
+    }
     // A script that nobody knows may do anything; one that is known trains.
     if found.iter().any(|found| !matches!(found, Recognised::Script(_))) {
         found.retain(|found| !matches!(found, Recognised::Script(_)));
@@ -163,14 +194,19 @@ pub fn recognise(source: SourceId, sources: &Sources) -> Result<Launching, Box<D
     let span_of = |found: &Recognised| match found {
         Recognised::Training(launching) => launching.span,
         Recognised::Refused(refusal) => refusal.word.span,
-        Recognised::Script(word) => word.span,
+        Recognised::Script(word) | Recognised::Cut(word) => word.span,
         Recognised::Other(_) => Span::default(),
     };
     if let [first, _, ..] = found.as_slice() {
-        let lines: Vec<String> = found
+        const SHOWN: usize = 8;
+        let mut lines: Vec<String> = found
             .iter()
+            .take(SHOWN)
             .map(|found| file.line(span_of(found).start).to_string())
             .collect();
+        if found.len() > SHOWN {
+            lines.push("…".to_owned());
+        }
         let message = format!(
             "this script launches {} runs, on lines {}",
             found.len(),
@@ -186,6 +222,7 @@ pub fn recognise(source: SourceId, sources: &Sources) -> Result<Launching, Box<D
         Some(Recognised::Training(launching)) => return Ok(*launching),
         Some(Recognised::Refused(refusal)) => refused(*refusal, source),
         Some(Recognised::Script(word)) => script(&word, source),
+        Some(Recognised::Cut(word)) => cut(&word, source),
         _ => Diagnostic::new(Code::NotARun, "no command in this text launches training")
             .at(place(Span::default()), "")
             .note(LOOKED_FOR)

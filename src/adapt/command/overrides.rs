@@ -1,7 +1,9 @@
 //! The values of a command line as entries of a run file's tree.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::shell::MAX_WORDS;
 use super::{Form, Word};
 use crate::adapt::keys::Keys;
 use crate::adapt::scalar::{Loader, number_of};
@@ -11,15 +13,22 @@ use crate::diag::{Code, Diagnostic, Severity};
 use crate::source::{Place, SourceId, Sources, Span};
 
 /// What a command line changes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::adapt) struct Edits {
     /// Path, word of the key, and value; no value takes the key away.
     each: Vec<(Vec<String>, Span, Option<Node>)>,
     /// Whether a value for a component is its class.
     of_components: bool,
+    /// The word of each path that was set last.
+    words: BTreeMap<Vec<String>, Span>,
+    /// Nodes that values in brackets may still have.
+    left: usize,
     /// What cannot be read.
     pub(in crate::adapt) problems: Vec<Diagnostic>,
 }
+
+/// Keys inside each other, as no framework has them.
+const MAX_DEPTH: usize = 16;
 
 /// Reads the values of a command line. Scalars are what `loader` finds in them; `known` are the keys of the framework.
 pub(in crate::adapt) fn edits(
@@ -31,8 +40,26 @@ pub(in crate::adapt) fn edits(
 ) -> Edits {
     let mut edits = Edits {
         of_components: form == Form::PairsAndDeletions,
-        ..Edits::default()
+        each: Vec::new(),
+        words: BTreeMap::new(),
+        left: yaml::MAX_NODES,
+        problems: Vec::new(),
     };
+    if let Some(first) = given.get(MAX_WORDS) {
+        let place = Place {
+            source,
+            span: first.span,
+        };
+        edits.problems.push(
+            Diagnostic::new(
+                Code::TooLarge,
+                format!("more than {MAX_WORDS} words behind the run file"),
+            )
+            .at(place, "this and what follows is not read")
+            .help("write the values into the run file"),
+        );
+    }
+    let given = given.get(..MAX_WORDS).unwrap_or(given);
     let is_plain = loader != Loader::Argparse;
     match form {
         Form::Pairs | Form::PairsAndDeletions => {
@@ -95,7 +122,7 @@ impl Edits {
             span,
             verbatim: word.verbatim.map(|at| at + skipped),
         };
-        let node = node_of(&value, is_plain, source, &mut self.problems);
+        let node = self.node_of(&value, is_plain, source);
         self.push(path(key, Form::Pairs), word.span, node, source);
     }
 
@@ -144,7 +171,7 @@ impl Edits {
             }
             let mut nodes: Vec<Node> = values
                 .iter()
-                .map(|value| node_of(value, is_plain, source, &mut self.problems))
+                .map(|value| self.node_of(value, is_plain, source))
                 .collect();
             let mut path = path(name, form);
             let node = match (nodes.pop(), nodes.is_empty()) {
@@ -171,15 +198,26 @@ impl Edits {
     }
 
     fn push(&mut self, path: Vec<String>, span: Span, node: Node, source: SourceId) {
-        if let Some((_, before, _)) = self.each.iter().find(|(other, ..)| *other == path) {
-            let place = |span| Place { source, span };
+        let place = |span| Place { source, span };
+        if path.len() > MAX_DEPTH {
+            self.problems.push(
+                Diagnostic::new(
+                    Code::ValueType,
+                    format!("a key that is nested more than {MAX_DEPTH} deep"),
+                )
+                .at(place(span), "no framework has keys like this")
+                .help("check its dots"),
+            );
+            return;
+        }
+        if let Some(before) = self.words.insert(path.clone(), span) {
             let message = format!("`{}` is given twice", words::shown(&path.join(".")));
             // The last one wins, whatever parses it.
             self.problems.push(
                 Diagnostic::new(Code::DuplicateKey, message)
                     .weighing(Severity::Warning)
                     .at(place(span), "the last one counts")
-                    .at(place(*before), "without effect")
+                    .at(place(before), "without effect")
                     .help("keep one of the two"),
             );
         }
@@ -199,6 +237,39 @@ impl Edits {
                 .help("write the key into the run file")
         })
         .collect()
+    }
+
+    /// A value; one in braces is JSON, or as good as.
+    fn node_of(&mut self, word: &Word, is_plain: bool, source: SourceId) -> Node {
+        let is_nested = word.text.starts_with('{') || (is_plain && word.text.starts_with('['));
+        if is_nested && word.is_known() {
+            let mut scratch = Sources::default();
+            let id = scratch.add("value", word.text.as_str());
+            let parsed = yaml::parse_within(id, scratch.get(id), self.left);
+            self.left = parsed.left;
+            match parsed.root {
+                Some(mut root) if parsed.problems.is_empty() => {
+                    match word.verbatim {
+                        Some(at) => shifted(&mut root, at),
+                        None => placed(&mut root, word.span),
+                    }
+                    return root;
+                }
+                _ => {
+                    let place = Place {
+                        source,
+                        span: word.span,
+                    };
+                    let why = parsed.problems.first().map(|problem| problem.message.clone());
+                    let mut problem = Diagnostic::new(Code::ValueType, "this value in brackets cannot be read")
+                        .at(place, "neither JSON nor YAML")
+                        .help("check its quotes and brackets");
+                    problem.notes.extend(why);
+                    self.problems.push(problem);
+                }
+            }
+        }
+        scalar(&word.text, is_plain, word.span)
     }
 
     /// Makes the changes; places of a second text are `shift` further on.
@@ -251,37 +322,6 @@ fn scalar(text: &str, is_plain: bool, span: Span) -> Node {
         size: 1,
         depth: 1,
     }
-}
-
-/// A value; one in braces is JSON, or as good as.
-fn node_of(word: &Word, is_plain: bool, source: SourceId, problems: &mut Vec<Diagnostic>) -> Node {
-    let is_nested = word.text.starts_with('{') || (is_plain && word.text.starts_with('['));
-    if is_nested && word.is_known() {
-        let mut scratch = Sources::default();
-        let id = scratch.add("value", word.text.as_str());
-        let parsed = yaml::parse(id, scratch.get(id));
-        match parsed.root {
-            Some(mut root) if parsed.problems.is_empty() => {
-                match word.verbatim {
-                    Some(at) => shifted(&mut root, at),
-                    None => placed(&mut root, word.span),
-                }
-                return root;
-            }
-            _ => {
-                let place = Place {
-                    source,
-                    span: word.span,
-                };
-                problems.push(
-                    Diagnostic::new(Code::ValueType, "this value in brackets cannot be read")
-                        .at(place, "neither JSON nor YAML")
-                        .help("check its quotes and brackets"),
-                );
-            }
-        }
-    }
-    scalar(&word.text, is_plain, word.span)
 }
 
 /// Moves every place of a tree.

@@ -32,23 +32,26 @@ impl Word {
 pub(super) struct Command {
     pub(super) environment: BTreeMap<String, Word>,
     pub(super) words: Vec<Word>,
+    /// Whether it has more words than these.
+    pub(super) is_cut: bool,
 }
 
 /// More nested expansions than anybody writes.
 const MAX_DEPTH: usize = 16;
 /// How many bytes of variables are put in their places; later ones stay unknown, so that doubling ends.
 const MAX_EXPANDED: usize = 1 << 20;
-/// More words than a command has; what comes after is cut, and the command not known.
-const MAX_WORDS: usize = 4096;
+/// Words that a command has at most; one that has more is cut behind them, and nobody may read it.
+pub(super) const MAX_WORDS: usize = 4096;
 
-/// The commands of a script, in its order.
-pub(super) fn commands(text: &str) -> Vec<Command> {
+/// Hands on the commands of a script, in its order. Where it opens something and never closes it, a shell stops there
+/// with an error: the place is returned.
+pub(super) fn commands(text: &str, each: &mut dyn FnMut(&Command)) -> Option<Span> {
     let mut reader = Reader::new(text);
-    reader.script();
-    reader.commands
+    reader.script(each);
+    reader.unclosed
 }
 
-/// The words of a text, none of which is an assignment.
+/// The words of a text, none of which is an assignment; at most one more than a command has.
 pub(super) fn words(text: &str) -> Vec<Word> {
     let mut reader = Reader::new(text);
     let mut words = Vec::new();
@@ -56,6 +59,7 @@ pub(super) fn words(text: &str) -> Vec<Word> {
         reader.blanks();
         match reader.peek() {
             None => return words,
+            _ if words.len() > MAX_WORDS => return words,
             Some('\n' | ';' | '&' | '|' | '(' | ')' | '<' | '>') => reader.at += 1,
             Some(_) => words.extend(reader.word()),
         }
@@ -73,7 +77,10 @@ struct Reader<'a> {
     heredocs: Vec<String>,
     /// Bytes of variables that were put in their places.
     expanded: usize,
-    commands: Vec<Command>,
+    /// Whether words of this command were left out.
+    is_cut: bool,
+    /// The first quote that is never closed.
+    unclosed: Option<Span>,
 }
 
 /// A word under construction.
@@ -97,7 +104,8 @@ impl<'a> Reader<'a> {
             blocks: 0,
             heredocs: Vec::new(),
             expanded: 0,
-            commands: Vec::new(),
+            is_cut: false,
+            unclosed: None,
         }
     }
 
@@ -128,7 +136,7 @@ impl<'a> Reader<'a> {
         inside
     }
 
-    fn script(&mut self) {
+    fn script(&mut self, each: &mut dyn FnMut(&Command)) {
         let mut words: Vec<Word> = Vec::new();
         let mut assigned: Vec<(String, Vec<Word>)> = Vec::new();
         loop {
@@ -141,7 +149,9 @@ impl<'a> Reader<'a> {
                 }
                 '\n' | ';' | '&' | '|' | '(' | ')' => {
                     self.at += 1;
-                    self.command(&mut words, &mut assigned);
+                    if let Some(command) = self.command(&mut words, &mut assigned) {
+                        each(&command);
+                    }
                     if c == '\n' {
                         self.skip_heredocs();
                     }
@@ -161,11 +171,14 @@ impl<'a> Reader<'a> {
                         continue;
                     }
                     words.extend(more);
+                    self.is_cut |= words.len() > MAX_WORDS;
                     words.truncate(MAX_WORDS);
                 }
             }
         }
-        self.command(&mut words, &mut assigned);
+        if let Some(command) = self.command(&mut words, &mut assigned) {
+            each(&command);
+        }
     }
 
     fn blanks(&mut self) {
@@ -252,8 +265,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A command has ended.
-    fn command(&mut self, words: &mut Vec<Word>, assigned: &mut Vec<(String, Vec<Word>)>) {
+    /// A command has ended; what only changes variables is none.
+    fn command(&mut self, words: &mut Vec<Word>, assigned: &mut Vec<(String, Vec<Word>)>) -> Option<Command> {
+        let is_cut = std::mem::take(&mut self.is_cut);
         let mut words = std::mem::take(words);
         let assigned = std::mem::take(assigned);
         while let Some(first) = words.first() {
@@ -275,18 +289,21 @@ impl<'a> Reader<'a> {
                     if let Some(name) = words.get(1) {
                         self.variables.remove(&name.text);
                     }
-                    return;
+                    return None;
                 }
                 "fi" | "done" | "esac" => {
                     self.blocks = self.blocks.saturating_sub(1);
                     words.remove(0);
                 }
-                "export" | "declare" | "local" | "readonly" | "typeset" => return self.declare(&words),
+                "export" | "declare" | "local" | "readonly" | "typeset" => {
+                    self.declare(&words);
+                    return None;
+                }
                 "unset" | "read" => {
                     for name in words.iter().skip(1) {
                         self.variables.remove(&name.text);
                     }
-                    return;
+                    return None;
                 }
                 _ => break,
             }
@@ -295,16 +312,22 @@ impl<'a> Reader<'a> {
             for (name, values) in assigned {
                 self.assign(&name, values);
             }
-            return;
+            return None;
         }
         let mut command = Command {
             words,
+            is_cut,
             ..Command::default()
         };
-        for name in &self.exported {
-            if let Some([value]) = self.variables.get(name).map(Vec::as_slice) {
-                command.environment.insert(name.clone(), value.clone());
-            }
+        for name in self.exported.clone() {
+            // Where there is no room for more, what the command gets is not known.
+            let unknown = self.variables.get(&name).map(|values| Word {
+                text: format!("${{{name}}}"),
+                span: values.first().map_or(Span::default(), |value| value.span),
+                verbatim: None,
+            });
+            let value = self.variable(&name, false).and_then(|mut values| values.pop());
+            command.environment.extend(value.or(unknown).map(|value| (name, value)));
         }
         for (name, values) in assigned {
             if let [value] = values.as_slice()
@@ -313,7 +336,7 @@ impl<'a> Reader<'a> {
                 command.environment.insert(name, value.clone());
             }
         }
-        self.commands.push(command);
+        Some(command)
     }
 
     /// `export NAME=value`, `export NAME`.
@@ -382,6 +405,9 @@ impl<'a> Reader<'a> {
                     draft.begin(self.at);
                     let at = self.at;
                     let inside = self.until("'");
+                    if at + inside.len() == self.at {
+                        self.unclosed.get_or_insert(Span::new(at - 1, at));
+                    }
                     draft.text(inside, at);
                 }
                 '"' => {
@@ -410,6 +436,7 @@ impl<'a> Reader<'a> {
 
     /// The inside of double quotes.
     fn quoted(&mut self, draft: &mut Draft) {
+        let start = self.at;
         while let Some(c) = self.peek() {
             match c {
                 '"' => {
@@ -439,6 +466,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        self.unclosed.get_or_insert(Span::new(start - 1, start));
     }
 
     /// What `$…` stands for; the words of an array are several.

@@ -91,9 +91,8 @@ fn trained(run: &mut Run<'_>, bits: Option<&'static str>) -> (Method, Origin, &'
             _ => {}
         }
     }
-    // With 4 bits `lora` is what `qlora` is; on 8 bits Axolotl knows no QLoRA.
-    let word = match bits {
-        Some("4bit") => "qlora",
+    let word = match (word, bits) {
+        ("lora", Some(base)) => quantized::tuned_as(base),
         _ => word,
     };
     answer(Some(word), Adapter::Lora, Origin::Given(place), "adapter")
@@ -157,7 +156,16 @@ fn by_keys(run: &mut Run<'_>) -> (Option<&'static str>, Origin, &'static str) {
     const CONFIGS: &[(&str, &str)] = &[("Mxfp4Config", "other"), ("FineGrainedFP8Config", "fp8")];
     const CONFIG: &str = "model_quantization_config";
     let rule = "no load_in_4bit or load_in_8bit is written, and the model's name names no quantisation";
+    const DEQUANTIZE: &str = "model_quantization_config_kwargs.dequantize";
     let (word, origin) = pydantic::word(run, CONFIG, CONFIGS).or_default("none", rule);
+    // What is quantised only on disk trains as if it never was.
+    if word.is_some_and(|word| word != "none") {
+        match pydantic::switch(run, DEQUANTIZE) {
+            Said::Value(true, place) => return (Some("none"), Origin::Given(place), DEQUANTIZE),
+            Said::Unclear(origin) => return (None, origin, DEQUANTIZE),
+            _ => {}
+        }
+    }
     (word, origin, if word == Some("none") { "load_in_4bit" } else { CONFIG })
 }
 

@@ -3,7 +3,7 @@
 //! Read against commit 26857050. Which command runs (`finetune_lora`, `finetune_full`, `pretrain`, ...) is not in the
 //! file, and is told by the keys that only one command takes; a key that the command does not take is refused.
 
-use super::plain;
+use super::{plain, quantized};
 use crate::adapt::format::Format;
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default, one, point, unknown};
@@ -226,12 +226,11 @@ fn method(run: &mut Run<'_>, command: Command) -> Option<bool> {
     };
     run.tell(Category::Quantization, "quantize", one(base), base_origin.clone());
     let (word, origin) = match (command, base) {
-        (Command::Lora, Some("none")) => (
+        (Command::Lora, Some(base)) if quantized::tuned_as(base) == "lora" => (
             Some("lora"),
             told_or(run, "only `litgpt finetune_lora` takes these keys"),
         ),
-        (Command::Lora, Some(_)) => (Some("qlora"), base_origin),
-        (Command::Lora, None) => (None, base_origin),
+        (Command::Lora, base) => (base.map(quantized::tuned_as), base_origin),
         (Command::Full, _) => (
             Some("full"),
             told_or(run, "only `litgpt finetune_full` takes `resume` here"),

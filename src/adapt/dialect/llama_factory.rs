@@ -232,8 +232,8 @@ fn method(run: &mut Run<'_>) -> Option<&'static str> {
             Said::Unclear(why) => (method, origin, key) = (None, why, "use_dora"),
             _ => match (base.word, base.origin) {
                 (None, why) => (method, origin, key) = (None, why, base.key),
-                (Some("none"), _) => {}
-                (Some(_), given) => (method, origin, key) = (Some("qlora"), given, base.key),
+                (Some(bits), _) if quantized::tuned_as(bits) == "lora" => {}
+                (Some(bits), given) => (method, origin, key) = (Some(quantized::tuned_as(bits)), given, base.key),
             },
         }
     }

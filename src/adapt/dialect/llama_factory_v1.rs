@@ -2,6 +2,7 @@
 //!
 //! A flat file with a mapping for each plugin. Read against commit ff6d4d12.
 
+use super::quantized;
 use crate::adapt::format::Format;
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default, one, point, unknown};
@@ -169,8 +170,12 @@ fn method(run: &mut Run<'_>) {
                     (method, origin, key) = (Some("dora"), Origin::Given(place), "peft_config.use_dora")
                 }
                 Said::Unclear(why) => (method, origin, key) = (None, why, "peft_config.use_dora"),
-                _ if base != Some("none") => {
-                    (method, origin, key) = (base.map(|_| "qlora"), base_origin, "quant_config.quantization_bit");
+                _ if base.map(quantized::tuned_as) != Some("lora") => {
+                    (method, origin, key) = (
+                        base.map(quantized::tuned_as),
+                        base_origin,
+                        "quant_config.quantization_bit",
+                    );
                 }
                 _ => {}
             }

@@ -4,7 +4,7 @@
 //! has a default. Three names mean something else than elsewhere: `scale` is alpha ÷ rank itself, `iters` counts
 //! micro-batches, and `batch_size` is that of all workers together.
 
-use super::plain;
+use super::{plain, quantized};
 use crate::adapt::format::Format;
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default, one, point, unknown};
@@ -174,9 +174,8 @@ fn method(run: &mut Run<'_>) {
     };
     let (word, origin) = said.or_default("lora", DIALECT.default);
     let (word, origin, key) = match (word, base, layers) {
-        (Some("lora"), Some("none"), _) => (Some("lora"), origin, KEY),
-        (Some("lora"), Some(_), _) => (Some("qlora"), base_origin, "model"),
-        (Some("lora"), None, _) => (None, base_origin, "model"),
+        (Some("lora"), Some(base), _) if quantized::tuned_as(base) == "lora" => (Some("lora"), origin, KEY),
+        (Some("lora"), base, _) => (base.map(quantized::tuned_as), base_origin, "model"),
         // Only the last layers move; below 1 it is all of them.
         (Some("full"), _, Some(layers)) if layers >= 1.0 => (Some("freeze"), layers_origin, "num_layers"),
         (Some("full"), _, None) => (None, layers_origin, "num_layers"),

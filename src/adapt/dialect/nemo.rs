@@ -4,6 +4,7 @@
 //! read as a number, a bool or None becomes one, so that `1e-8` and `none` are what they look like. Keys that no
 //! component asks for are passed over without a word, and recipes ask by name: there is no list of them.
 
+use super::{plain, quantized};
 use crate::adapt::format::Format;
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default, of_switch, one, point, unknown};
@@ -221,9 +222,8 @@ fn method(run: &mut Run<'_>) {
         Said::Value(true, place) => (Some("dora"), Origin::Given(place)),
         Said::Unclear(origin) => (None, origin),
         _ => match base {
-            Some("none") => (Some("lora"), given),
-            Some(_) => (Some("qlora"), base_origin),
-            None => (None, base_origin),
+            Some(base) if quantized::tuned_as(base) == "lora" => (Some("lora"), given),
+            base => (base.map(quantized::tuned_as), base_origin),
         },
     };
     run.tell(Category::Method, "peft", one(word), origin);
@@ -378,7 +378,7 @@ fn batch(run: &mut Run<'_>) {
         (GlobalBatch, "step_scheduler.global_batch_size"),
         (PerDevice, "step_scheduler.local_batch_size"),
     ] {
-        required(run, fact, &count(key));
+        needed(run, &row(key, fact, Whole, Absent("")));
     }
     run.nameless(
         Accumulation,
@@ -402,18 +402,10 @@ fn batch(run: &mut Run<'_>) {
     }
 }
 
-/// A number without which the trainer does not start: its absence is no default.
-fn required(run: &mut Run<'_>, fact: crate::facts::Input, ask: &Ask) {
-    let (values, origin) = match run.number(ask) {
-        Said::Value(value, place) => (point(value), Origin::Given(place)),
-        Said::Unclear(origin) => (Some(fact.domain().interval), origin),
-        Said::Nothing => {
-            let why = format!("`{}` is not written, and there is no default for it", ask.key);
-            let origin = unknown(why, format!("write `{}`", ask.key), None);
-            (Some(fact.domain().interval), origin)
-        }
-    };
-    run.fact(fact, ask.key, values, origin);
+/// A number of which the recipe has no default; `null` is as good as nothing.
+fn needed(run: &mut Run<'_>, row: &Row) {
+    let why = format!("`{}` is not written, and there is no default for it", row.key);
+    plain::or_else(run, &row.or_null(), None, &why);
 }
 
 /// Epochs and the maximum of steps; the run ends at the first of them.
@@ -444,7 +436,7 @@ fn length(run: &mut Run<'_>) {
 
 /// The rate, the optimizer and its decay.
 fn rate(run: &mut Run<'_>) {
-    required(run, LearningRate, &RATE.or_null().ask());
+    needed(run, &RATE);
     let path = component(run, "optimizer");
     let (word, origin) = match path {
         Said::Value(path, place) => {

@@ -191,7 +191,7 @@ pub(super) fn strays(run: &mut Run<'_>, names: &[(&'static str, &'static str)]) 
         };
         let reference = format!("${{{theirs}}}");
         let is_referred = root.entries.iter().any(|other| refers(run, &other.value, &reference));
-        if is_referred || screen::speaks(entry) {
+        if is_referred || screen::speaks(entry, run.pages()) {
             continue;
         }
         let framework = run.facts.framework;

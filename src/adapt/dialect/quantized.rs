@@ -39,6 +39,15 @@ const BITS: Ask = Ask {
     usual: None,
 };
 
+/// The method that LoRA is on a base: QLoRA where it has fewer than 8 bits, as in its paper (NF4, arXiv 2305.14314). On
+/// 8 bits it is LoRA, whatever the framework calls it: PEFT and Axolotl keep the two apart, and so do the policies.
+pub(super) fn tuned_as(base: &str) -> &'static str {
+    match base {
+        "none" | "8bit" | "fp8" => "lora",
+        _ => "qlora",
+    }
+}
+
 /// Reads how the base is quantised, and says so.
 pub(super) fn base(run: &mut Run<'_>) -> Base {
     let base = by_name(run, "model_name_or_path").unwrap_or_else(|| by_bits(run));

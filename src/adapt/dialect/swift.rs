@@ -204,7 +204,9 @@ pub(super) fn method(
         Some("lora") => match run.switch("use_dora") {
             Said::Value(true, place) => (method, origin, key) = (Some("dora"), Origin::Given(place), "use_dora"),
             Said::Unclear(why) => (method, origin, key) = (None, why, "use_dora"),
-            _ if base != Some("none") => (method, origin, key) = (base.map(|_| "qlora"), base_origin, base_key),
+            _ if base.map(quantized::tuned_as) != Some("lora") => {
+                (method, origin, key) = (base.map(quantized::tuned_as), base_origin, base_key);
+            }
             _ => {}
         },
         Some("full") => {

@@ -3,7 +3,7 @@
 //! Read against commit bd2a0fc7. Every object is a mapping with the path of its class under `_component_`; which recipe
 //! runs is not in the file, and is told by the loss and by the keys that only one recipe has.
 
-use super::{plain, torchtune_updates};
+use super::{plain, quantized, torchtune_updates};
 use crate::adapt::format::Format;
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default, of_switch, one, point, unknown};
@@ -234,11 +234,7 @@ fn method(run: &mut Run<'_>, key: &'static str) -> Option<&'static str> {
     };
     run.tell(Category::Quantization, base_key, one(base), base_origin.clone());
     let (mut method, mut origin, mut at) = match (place, builder) {
-        (Some(place), _) if has_adapter => (
-            base.map(|base| if base == "none" { "lora" } else { "qlora" }),
-            Origin::Given(place),
-            key,
-        ),
+        (Some(place), _) if has_adapter => (base.map(quantized::tuned_as), Origin::Given(place), key),
         (Some(place), _) if is_ours => (Some("full"), Origin::Given(place), key),
         (Some(place), _) => {
             let why = "the builder of the model is none of torchtune's, and may add an adapter";

@@ -242,8 +242,8 @@ fn method(run: &mut Run<'_>, is_preset: bool) {
         (Said::Value(true, place), Some(_), _) => (Some("dora"), "lora.use_dora", Origin::Given(place)),
         (Said::Unclear(origin), ..) => (None, "lora.use_dora", origin),
         (_, None, _) => (None, TYPE, origin),
-        (_, _, Some("none")) => (kind, TYPE, origin),
-        (_, _, base) => (base.map(|_| "qlora"), key, why),
+        (_, _, Some(base)) if quantized::tuned_as(base) == "lora" => (kind, TYPE, origin),
+        (_, _, base) => (base.map(quantized::tuned_as), key, why),
     };
     run.tell(Category::Method, key, one(word), origin);
     for row in [&RANK, &ALPHA] {

@@ -135,6 +135,14 @@ fn the_adapter_decides_what_trains() {
             "adapter: qlora\nlora_r: 8\nlora_alpha: 8\nload_in_4bit: true\n",
             "qlora",
         ),
+        (
+            "adapter: lora\nlora_r: 8\nlora_alpha: 8\nmodel_quantization_config: Mxfp4Config\n",
+            "qlora",
+        ),
+        (
+            "adapter: lora\nlora_r: 8\nlora_alpha: 8\nmodel_quantization_config: Mxfp4Config\nmodel_quantization_config_kwargs: {dequantize: true}\n",
+            "lora",
+        ),
         ("adapter: lora\nlora_r: 8\nlora_alpha: 8\npeft_use_dora: true\n", "dora"),
         ("adapter: lora\nlora_r: 8\nlora_alpha: 8\nrelora: true\n", "other"),
         ("adapter: llama-adapter\n", "other"),

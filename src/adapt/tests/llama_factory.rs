@@ -270,7 +270,9 @@ fn the_method_follows_from_the_base_and_the_switches() {
     for (lines, method, base) in [
         ("", "lora", "none"),
         ("quantization_bit: 4\n", "qlora", "4bit"),
-        ("quantization_bit: 8\nquantization_method: hqq\n", "qlora", "8bit"),
+        ("quantization_bit: 3\nquantization_method: hqq\n", "qlora", "3bit"),
+        // QLoRA has 4 bits; on 8 it is LoRA, for every framework.
+        ("quantization_bit: 8\n", "lora", "8bit"),
         ("use_dora: true\n", "dora", "none"),
         ("use_dora: true\nquantization_bit: 4\n", "dora", "4bit"),
         ("use_dora: false\n", "lora", "none"),
