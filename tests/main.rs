@@ -18,6 +18,7 @@ mod it {
     mod exec;
     #[cfg(feature = "train")]
     mod figures;
+    mod frameworks;
     mod fuzz_seeds;
     mod guard_protocol;
     mod harness;

@@ -55,7 +55,7 @@ impl Derived {
 
 use Input::{
     Accumulation, Alpha, AlphaPerRank, ClipNorm, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, LoraScale, MaxSteps,
-    ModelParallel, PerDevice, Rank, Rows, Updates, WarmupRatio, WarmupSteps, WorldSize,
+    ModelParallel, PerDevice, Rank, RankStabilised, Rows, Updates, WarmupRatio, WarmupSteps, WorldSize,
 };
 use Part::{Of, Text};
 
@@ -152,6 +152,37 @@ pub(super) fn lora_alpha(facts: &Facts) -> Derived {
 }
 
 pub(super) fn lora_scale(facts: &Facts) -> Derived {
+    const BY: &[Part] = &[
+        Of(Alpha),
+        Text(" ÷ "),
+        Of(Rank),
+        Text(", or its root by "),
+        Of(RankStabilised),
+    ];
+    stabilised_or_not(facts, known_lora_scale, BY)
+}
+
+/// A rule that asks whether LoRA is rank-stabilised, where that is not known: what it says of both.
+fn stabilised_or_not(facts: &Facts, rule: fn(&Facts) -> Derived, by: &'static [Part]) -> Derived {
+    let Some(either) = facts.values(RankStabilised).filter(|set| !set.is_point()) else {
+        return rule(facts);
+    };
+    let of = |end: f64| {
+        let mut one = facts.clone();
+        if let Some(point) = Interval::new(end, end) {
+            one.narrow(RankStabilised, point);
+        }
+        rule(&one)
+    };
+    match (of(either.lo()), of(either.hi())) {
+        (Derived::Values { values: a, .. }, Derived::Values { values: b, .. }) => {
+            values(Interval::new(a.lo().min(b.lo()), a.hi().max(b.hi())), by)
+        }
+        (other, Derived::Values { .. }) | (_, other) => other,
+    }
+}
+
+fn known_lora_scale(facts: &Facts) -> Derived {
     let (Some(alpha), Some(rank)) = (facts.values(Alpha), facts.values(Rank)) else {
         return absent(facts, Rank);
     };
@@ -184,10 +215,23 @@ fn scaled_by_default(facts: &Facts, multiple: Interval, rank: Interval) -> Deriv
 }
 
 fn is_rank_stabilised(facts: &Facts) -> bool {
-    facts.values(Input::RankStabilised).is_some_and(|set| set.lo() >= 1.0)
+    facts.values(RankStabilised).is_some_and(|set| set.lo() >= 1.0)
 }
 
 pub(super) fn update_scale(facts: &Facts) -> Derived {
+    const BY: &[Part] = &[
+        Of(LearningRate),
+        Text(" × "),
+        Of(Alpha),
+        Text(" ÷ "),
+        Of(Rank),
+        Text(", or its root by "),
+        Of(RankStabilised),
+    ];
+    stabilised_or_not(facts, known_update_scale, BY)
+}
+
+fn known_update_scale(facts: &Facts) -> Derived {
     let Derived::Values { values: rate, .. } = learning_rate(facts) else {
         return absent(facts, LearningRate);
     };

@@ -122,7 +122,7 @@ fn word(facts: &Facts, category: Category) -> Option<String> {
 }
 
 /// What we know of a field of the records; numbers as the shortest text that reads back.
-fn ours(facts: &Facts, field: &str) -> Option<String> {
+pub fn ours(facts: &Facts, field: &str) -> Option<String> {
     let shown = |value: Option<f64>| value.map(|value| value.to_string());
     let switch = |value: Option<f64>| value.map(|value| (value > 0.0).to_string());
     match field {
@@ -227,6 +227,7 @@ const OPTIMIZERS: &[(&str, &str)] = &[
 /// Fields of other kinds: stages, targets and schedules as records spell them.
 const SPELLINGS: &[(&str, &str, &str)] = &[
     ("sched", "get_cosine_schedule_with_warmup", "cosine"),
+    ("sched", "rex", "other"),
     ("stage", "pretrain", "pt"),
     ("stage", "benchmark", "sft"),
     ("stage", "diffusion", "other"),
@@ -281,7 +282,7 @@ fn words_of(part: &Value) -> Vec<&str> {
     }
 }
 
-fn spelled(field: &str, text: &str) -> String {
+pub fn spelled(field: &str, text: &str) -> String {
     let optimizer = OPTIMIZERS
         .iter()
         .find(|(theirs, _)| field == "optim" && *theirs == text)

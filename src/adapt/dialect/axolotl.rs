@@ -435,6 +435,8 @@ fn moment(run: &mut Run<'_>, held: &'static str) -> (Words, Origin, &'static str
     let steps = Ask {
         key: "eval_steps",
         takes: Real,
+        // Below 1 it is a share of all updates.
+        domain: Domain::reals(0.0, 9_007_199_254_740_992.0),
         ..STEPS
     };
     match (strategy, pydantic::number(run, &steps)) {

@@ -178,12 +178,18 @@ fn together(run: &mut Run<'_>) {
 
 /// What every run needs.
 fn missing(run: &mut Run<'_>) {
-    let sizes = ["micro_batch_size", "gradient_accumulation_steps", "batch_size"];
-    if sizes.iter().filter(|key| is_true(run, key)).count() < 2
-        && let Some(key) = sizes.iter().take(2).find(|key| !is_true(run, key))
-    {
-        let why = "Axolotl asks for micro_batch_size and gradient_accumulation_steps";
-        absent(run, key, why, "write both");
+    let sizes = ["micro_batch_size", "gradient_accumulation_steps"];
+    let total = is_true(run, "batch_size");
+    let lacks: Vec<&str> = sizes.into_iter().filter(|key| !is_true(run, key)).collect();
+    match (lacks.as_slice(), total) {
+        ([], _) | ([_], true) => {}
+        ([key, ..], true) => absent(run, key, "Axolotl refuses batch_size alone", "write both sizes"),
+        ([key, ..], false) => {
+            absent(run, key, "Axolotl 0.18 refuses this, and 0.21 takes 1", "write both");
+            if let Some(told) = run.diagnostics.last_mut() {
+                told.severity = Severity::Warning;
+            }
+        }
     }
     // A plugin may bring its own data.
     let has_data = is_true(run, "datasets") || is_true(run, "pretraining_dataset");

@@ -1,12 +1,12 @@
 //! ms-swift's run files and command lines, as its `swift pt`, `sft` and `rlhf` read them.
 //!
-//! Read against ms-swift 4.6.0 (and commit 3602360a) with transformers 5.8. A run file becomes the words of a command
-//! line, each of which the type of its argument reads again, so that a number in quotes is a number, and `null` is the
-//! text `None`.
+//! Read against ms-swift 4.6.0 (and commit 3602360a) with transformers 4.57 to 5.20. A run file becomes the words of a
+//! command line, each of which the type of its argument reads again, so that a number in quotes is a number, and `null`
+//! is the text `None`.
 
 use super::hf::{self, OPTIMIZERS, STRATEGIES};
-use super::quantized;
 use super::swift_data::{data, holds_out, loader_text, may_be};
+use super::{plain, quantized};
 use crate::adapt::format::Format;
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default, one, point, unknown};
@@ -18,7 +18,7 @@ use crate::adapt::{Launch, keys, launch};
 use crate::diag::{Code, Diagnostic};
 use crate::facts::Input::{
     Accumulation, Alpha, Beta1, Beta2, ClipNorm, Dropout, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSteps,
-    PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, WeightDecay, WorldSize,
+    PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, WarmupRatio, WarmupSteps, WeightDecay, WorldSize,
 };
 use crate::facts::{Origin, Words};
 use crate::quantity::{Category, Domain, Interval};
@@ -146,6 +146,7 @@ pub(in crate::adapt) fn read(run: &mut Run<'_>, launch: Launch) {
     adapter(run, method);
     beta(run, stage);
     hf::schedule_or(run, "cosine");
+    warmup(run);
     optimizer(run);
     launch::parallel(run, &["sequence_parallel_size", "deepspeed_autotp_size"], Null::Refused);
     launch::seeded(run);
@@ -275,6 +276,42 @@ fn quantization(run: &mut Run<'_>) -> (Option<&'static str>, Origin, &'static st
     };
     run.tell(Category::Quantization, key, one(word), origin.clone());
     (word, origin, key)
+}
+
+/// ms-swift always hands over a `warmup_ratio`, 0 without the key, and transformers 5 put it in the place of
+/// `warmup_steps` for as long as they had both; without it, and before 5, the steps count.
+fn warmup(run: &mut Run<'_>) {
+    const STEPS: &str = "warmup_steps";
+    let is_given = |fact, run: &Run<'_>| {
+        let number = run.facts.number(fact).filter(|number| number.is_known())?;
+        match number.origin {
+            Origin::Given(place) => number.values.filter(|values| values.lo() > 0.0).map(|_| place),
+            _ => None,
+        }
+    };
+    let written = |key| {
+        run.entry(key)
+            .and_then(|entry| entry.value.scalar()?.text.trim().parse::<f64>().ok())
+    };
+    let (ratio, steps) = (written("warmup_ratio").unwrap_or(0.0), written(STEPS).unwrap_or(0.0));
+    if ratio > 0.0 && steps > 0.0 {
+        plain::refuse(run, STEPS, "cannot stand beside warmup_ratio", "keep one of the two");
+    } else if ratio >= 1.0 {
+        plain::refuse(
+            run,
+            "warmup_ratio",
+            "is below 1",
+            "write warmup_steps for a number of updates",
+        );
+    } else if let Some(place) = is_given(WarmupSteps, run).or_else(|| is_given(WarmupRatio, run))
+        && ratio <= 0.0
+    {
+        let why = "with some versions of transformers 5 ms-swift drops warmup_steps";
+        let origin = unknown(why, "write warmup_ratio in its place", Some(place));
+        for (fact, key) in [(WarmupRatio, "warmup_ratio"), (WarmupSteps, STEPS)] {
+            run.fact(fact, key, Some(fact.domain().interval), origin.clone());
+        }
+    }
 }
 
 /// The peak rate: that of the whole model, or a larger one that a part of it has.

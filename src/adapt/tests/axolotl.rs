@@ -237,6 +237,11 @@ fn a_batch_needs_two_of_three_keys() {
     let without = FULL.replace("gradient_accumulation_steps: 8\n", "");
     let alone = case(&without);
     assert_eq!(alone.diagnostics[0].message, "`gradient_accumulation_steps` is missing");
+    // Only older versions refuse it.
+    assert_eq!(alone.diagnostics[0].severity, Severity::Warning);
+    assert_eq!(alone.value(Accumulation), Some(1.0));
+    let total = without.replace("micro_batch_size: 2\n", "batch_size: 32\n");
+    assert!(case(&total).codes().contains(&Code::ValueType));
     // Left out it is 1 by the schema, whatever batch_size says; as null it follows from batch_size.
     let total = case(&format!("{without}batch_size: 32\n"));
     assert_eq!(range(&total, Accumulation), (1.0, 16.0));
@@ -400,4 +405,12 @@ fn what_axolotl_refuses_is_an_error() {
     let bare = case("base_model: m\nmicro_batch_size: 1\ngradient_accumulation_steps: 1\nlearning_rate: 1.0e-5\n");
     assert_eq!(bare.diagnostics[0].message, "`datasets` is missing");
     assert_eq!(bare.words(Category::Dataset), &Words::Unknown);
+}
+
+/// Below 1 it is a share of all updates, and evaluates as a number of them does.
+#[test]
+fn eval_steps_may_be_a_share() {
+    let read = full("val_set_size: 0.1\neval_steps: 0.2\n");
+    read.clean();
+    assert_eq!(read.words(Category::Evaluation), &Words::Had(true));
 }

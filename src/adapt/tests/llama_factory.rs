@@ -533,3 +533,16 @@ fn how_far_adam_can_move_a_weight_is_proven_from_the_file() {
         assert!(told.contains(why), "{told}");
     }
 }
+
+#[test]
+fn a_scale_that_may_be_rank_stabilised_is_both() {
+    let more = "lora_rank: 16\nlora_alpha: 32\nlearning_rate: 1.0e-4\n";
+    let of = |line: &str, quantity| match derive(quantity, lora(&format!("{more}{line}")).facts()) {
+        Derived::Values { values, .. } => (values.lo(), values.hi()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(of("", Quantity::LoraScale), (2.0, 2.0));
+    assert_eq!(of("use_rslora: true\n", Quantity::LoraScale), (8.0, 8.0));
+    assert_eq!(of("use_rslora: ${R}\n", Quantity::LoraScale), (2.0, 8.0));
+    assert_eq!(of("use_rslora: ${R}\n", Quantity::UpdateScale), (2e-4, 8e-4));
+}

@@ -263,3 +263,23 @@ fn a_floor_leaves_the_end_of_a_schedule_open() {
         Derived::Values { .. }
     ));
 }
+
+/// ms-swift's own warmup_ratio of 0 displaces warmup_steps in some versions of transformers, and both are refused.
+#[test]
+fn warmup_steps_are_open_and_a_ratio_is_not() {
+    let steps = sft("warmup_steps: 20\n");
+    assert_eq!(steps.open(WarmupSteps), Some("20"));
+    assert_eq!(steps.open(WarmupRatio), Some("20"));
+    assert_eq!(sft("warmup_steps: 0.2\n").open(WarmupRatio), Some("0.2"));
+    let ratio = sft("warmup_ratio: 0.05\n");
+    ratio.clean();
+    values(&ratio, &[(WarmupRatio, Some(0.05)), (WarmupSteps, Some(0.0))]);
+    sft("warmup_steps: 0\n").clean();
+    values(
+        &sft("warmup_steps: 20\nlr_scheduler_type: constant\n"),
+        &[(WarmupSteps, Some(0.0))],
+    );
+    let both = sft("warmup_ratio: 0.05\nwarmup_steps: 20\n");
+    assert_eq!(both.told(), ["value-type: warmup_steps: 20"]);
+    assert_eq!(sft("warmup_ratio: 1\n").told(), ["value-type: warmup_ratio: 1"]);
+}
