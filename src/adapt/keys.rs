@@ -54,21 +54,22 @@ pub(super) const SWIFT_MEGATRON: Keys = Keys {
 impl Keys {
     /// The argument class that holds a key.
     pub(super) fn class(&self, key: &str) -> Option<&'static str> {
-        let table = self.table;
-        let (mut from, mut to) = (0, table.len());
+        if key.contains(|c: char| c.is_ascii_control()) {
+            return None;
+        }
+        // A tab comes before whatever a key is written with, so the lines are in the order of their bytes.
+        let sought = [self.version, "\t", key, "\t"].concat();
+        let bytes = self.table.as_bytes();
+        let is_end = |byte: &u8| *byte == b'\n';
+        let (mut from, mut to) = (0, bytes.len());
         while from < to {
-            let start = table
-                .get(..from + (to - from) / 2)?
-                .rfind('\n')
-                .map_or(0, |end| end + 1)
-                .max(from);
-            let line = table.get(start..)?.lines().next()?;
-            let mut cells = line.splitn(3, '\t');
-            let (version, name) = (cells.next()?, cells.next().unwrap_or(""));
-            match (version, name).cmp(&(self.version, key)) {
-                std::cmp::Ordering::Less => from = start + line.len() + 1,
+            let before = bytes.get(from..from + (to - from) / 2)?;
+            let start = before.iter().rposition(is_end).map_or(from, |end| from + end + 1);
+            let line = bytes.get(start..to)?;
+            match line.get(..sought.len()).unwrap_or(line).cmp(sought.as_bytes()) {
+                std::cmp::Ordering::Less => from = start + line.iter().position(is_end)? + 1,
                 std::cmp::Ordering::Greater => to = start,
-                std::cmp::Ordering::Equal => return cells.next(),
+                std::cmp::Ordering::Equal => return self.table.get(start + sought.len()..)?.lines().next(),
             }
         }
         None
@@ -206,7 +207,8 @@ mod tests {
             }
         }
         assert_eq!(LLAMA_FACTORY.class("lora_rank"), Some("LoraArguments"));
-        for other in ["", "#", "lora_r", "zzz", "v0", "peft_config", "~"] {
+        let across = "lora_rank\tLoraArguments\nv0\tlora_target";
+        for other in ["", "#", "lora_r", "zzz", "v0", "peft_config", "~", across] {
             assert!(!LLAMA_FACTORY.contains_key(other), "{other}");
         }
     }

@@ -5,7 +5,7 @@ use super::{Case, scope};
 use crate::diag::{Code, Diagnostic};
 use crate::facts::{Facts, Key, Origin, WordFact, Words};
 use crate::ir::{
-    Apart, Asks, Comparable, Comparison, Condition, How, Level, Limit, Line, Selector, Supply, Verdict, another,
+    Apart, Asks, Comparable, Comparison, Condition, How, Inside, Level, Limit, Line, Selector, Supply, Verdict, another,
 };
 use crate::quantity::{Category, Lever};
 
@@ -28,15 +28,13 @@ impl<T> Parent<T> {
 }
 
 /// Says in the facts that a parent was named.
-pub(super) fn tell(facts: &mut Facts, is_given: bool) {
-    if is_given {
-        let parent = WordFact {
-            words: Words::Had(true),
-            origin: Origin::Flag("--against"),
-            key: Key::default(),
-        };
-        facts.set_words(Category::Parent, parent);
-    }
+pub(super) fn tell(facts: &mut Facts) {
+    let parent = WordFact {
+        words: Words::Had(true),
+        origin: Origin::Flag("--against"),
+        key: Key::default(),
+    };
+    facts.set_words(Category::Parent, parent);
 }
 
 const NAME_ONE: &str = "name the run that this one was made from with --against";
@@ -112,6 +110,7 @@ impl Case<'_> {
         };
         if all as f64 <= most {
             let because = format!("{is}; {} is asked", limit.asked());
+            let because = Inside::Said(because.into());
             return (Verdict::Within { because }, None);
         }
         let is_over = least as f64 > most;

@@ -18,6 +18,8 @@ pub use known::known;
 pub use levers::Parent;
 pub use solve::{Answer, Missing, decide, suffices};
 
+use std::borrow::Cow;
+
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::facts::{Facts, Input, Origin};
 use crate::ir::{Asks, Comparison, Coverage, Judged, Judgement, Level, Line, Policy, Verdict};
@@ -56,7 +58,9 @@ pub fn judge_against(
         }
         Parent::None | Parent::Unread => None,
     };
-    levers::tell(&mut facts, parent.is_given());
+    if parent.is_given() {
+        levers::tell(facts.to_mut());
+    }
     let case = Case {
         policy,
         facts: &facts,
@@ -111,13 +115,13 @@ fn launch_input(quantity: Quantity) -> Option<Input> {
 }
 
 /// The facts with every premise of the policy applied, and a finding for each launch that is outside of one.
-fn under_premises(
+fn under_premises<'f>(
     policy: &Policy,
-    facts: &Facts,
+    facts: &'f Facts,
     sources: &Sources,
     findings: &mut Vec<Diagnostic>,
-) -> (Facts, Vec<String>) {
-    let mut facts = facts.clone();
+) -> (Cow<'f, Facts>, Vec<String>) {
+    let mut facts = Cow::Borrowed(facts);
     let mut premises = Vec::new();
     for assume in &policy.assumes {
         let Some(input) = launch_input(assume.quantity) else {
@@ -139,7 +143,7 @@ fn under_premises(
                         origin: Origin::Assumed(assume.place),
                         key: fact.key.clone(),
                     };
-                    facts.set(input, narrowed);
+                    facts.to_mut().set(input, narrowed);
                 }
                 let used = if fact.is_known() {
                     let shown = show::set(input.domain(), values);

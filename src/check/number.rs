@@ -5,7 +5,7 @@ use super::solve::missing_of;
 use super::{Answer, Case, decide, show};
 use crate::diag::{Code, Diagnostic};
 use crate::facts::{Derived, Facts, Origin, derive};
-use crate::ir::{Asks, Condition, Limit, Line, Selector, Supply, Verdict};
+use crate::ir::{Asks, Condition, Inside, Limit, Line, Selector, Supply, Verdict};
 use crate::quantity::{Category, Finite, Interval, Moment, Quantity};
 
 impl Case<'_> {
@@ -35,6 +35,7 @@ impl Case<'_> {
                             "proved: it never exceeds the nominal rank, {rank}, and {} is allowed",
                             max.shown
                         );
+                        let because = Inside::Said(because.into());
                         return (Verdict::Within { because }, None);
                     }
                 }
@@ -112,17 +113,16 @@ impl Case<'_> {
         let mut missing = missing_of(self.facts, derived.inputs());
         let accepts = limit.accepts();
         let alone = |facts: &Facts| region(limit.quantity, accepts, facts);
-        let is = show::value(limit.quantity, values, Some(limit));
+        let within = Verdict::Within {
+            because: Inside::Values(values),
+        };
+        let is = || show::value(limit.quantity, values, Some(limit));
         match decide(self.facts, &missing, &alone) {
             Answer::Within => {
-                return (
-                    Verdict::Within {
-                        because: format!("{is}; {} is asked", limit.asked()),
-                    },
-                    None,
-                );
+                return (within, None);
             }
             Answer::Over if undecided.is_empty() => {
+                let is = is();
                 let finding = self.about_number(line, limit, &derived, &is, Code::Over);
                 let finding = self.with_repair(finding, limit, &derived);
                 return (Verdict::Over { because: is }, Some(finding));
@@ -140,13 +140,9 @@ impl Case<'_> {
         missing.sort_unstable();
         missing.dedup();
         if decide(self.facts, &missing, &scoped) == Answer::Within {
-            return (
-                Verdict::Within {
-                    because: format!("{is}; {} is asked", limit.asked()),
-                },
-                None,
-            );
+            return (within, None);
         }
+        let is = is();
         let mut conditions: Vec<Condition> = missing
             .iter()
             .map(|input| self.condition(*input, &missing, &scoped))

@@ -3,7 +3,7 @@
 use super::{Case, scope, show};
 use crate::diag::{Code, Diagnostic};
 use crate::facts::{Origin, WordFact, Words};
-use crate::ir::{Asks, Condition, Line, Pattern, Selector, Supply, Verdict};
+use crate::ir::{Asks, Condition, Inside, Line, Pattern, Selector, Supply, Verdict};
 use crate::quantity::{Category, CategoryKind};
 
 impl Case<'_> {
@@ -15,22 +15,25 @@ impl Case<'_> {
         patterns: &[Pattern],
         undecided: &[Selector],
     ) -> (Verdict, Option<Diagnostic>) {
-        let asked = scope::choices(patterns);
-        let words: Vec<&String> = match self.facts.word(category).map(|fact| &fact.words) {
-            Some(Words::One(word)) => vec![word],
-            Some(Words::Set(words)) => words.iter().collect(),
+        let words = match self.facts.word(category).map(|fact| &fact.words) {
+            Some(Words::One(word)) => std::slice::from_ref(word),
+            Some(Words::Set(words)) => words,
             Some(Words::Absent) => return self.no_word(line, category, undecided),
-            _ => return self.word_open(line, category, &asked, Some(asked.clone())),
+            _ => {
+                let asked = scope::choices(patterns);
+                return self.word_open(line, category, &asked, Some(asked.clone()));
+            }
         };
         let refused: Vec<&str> = words
             .iter()
             .filter(|word| !patterns.iter().any(|pattern| pattern.matches(word)))
-            .map(|word| word.as_str())
+            .map(String::as_str)
             .collect();
         if refused.is_empty() {
-            let because = words.iter().map(|word| word.as_str()).collect::<Vec<_>>().join(", ");
+            let because = Inside::Said(words.join(", ").into());
             return (Verdict::Within { because }, None);
         }
+        let asked = scope::choices(patterns);
         let is = refused.join(", ");
         let verb = if category.row().kind == CategoryKind::Set {
             "has"
@@ -60,9 +63,10 @@ impl Case<'_> {
             }
             Some((Words::One(_) | Words::Set(_) | Words::Had(true), origin)) => {
                 let because = match origin {
-                    Origin::Default { rule } => format!("had: {rule}"),
-                    _ => "had".to_owned(),
+                    Origin::Default { rule } => format!("had: {rule}").into(),
+                    _ => "had".into(),
                 };
+                let because = Inside::Said(because);
                 (Verdict::Within { because }, None)
             }
             Some((Words::Had(false) | Words::Absent, _)) => {

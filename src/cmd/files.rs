@@ -14,6 +14,9 @@ use crate::source::{Place, SourceId, Sources, Span, sha256};
 /// A probe larger than this is no probe: it is measured whole, again and again.
 const MOST_PROBE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Most run files and policies are smaller.
+const USUAL_BYTES: usize = 8 * 1024;
+
 /// A text that was read, or the finding that says why not.
 pub(super) type Read<T> = Result<T, Box<Diagnostic>>;
 
@@ -116,7 +119,8 @@ pub(super) fn decoded(name: String, bytes: Vec<u8>, most: usize, what: &str, sou
 
 /// At most one byte more than `most`.
 pub(super) fn bytes(reader: impl std::io::Read, most: usize) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    // A run file or a policy is read at once; what is larger makes room as it comes.
+    let mut bytes = Vec::with_capacity(most.min(USUAL_BYTES));
     let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     reader.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -5,6 +5,11 @@
 ///
 /// Takes time proportional to the product of the lengths, whatever the pattern.
 pub fn glob(pattern: &str, text: &str) -> bool {
+    // Most patterns are a name and a star.
+    let (name, pattern) = pattern.split_at(pattern.find(['*', '?']).unwrap_or(pattern.len()));
+    let Some(text) = text.strip_prefix(name) else {
+        return false;
+    };
     let pattern: Vec<char> = pattern.chars().collect();
     let text: Vec<char> = text.chars().collect();
     // reached[i]: the pattern read so far matches the first i characters.
@@ -51,6 +56,9 @@ mod tests {
             ("*", "", true),
             ("", "", true),
             ("", "a", false),
+            ("Qwen/a", "Qwen/ab", false),
+            ("Qwen/a", "Qwen/", false),
+            ("é?", "éa", true),
             ("a?c", "abc", true),
             ("a?c", "a/c", false),
             ("**/x", "a/b/x", true),

@@ -6,12 +6,14 @@
 mod against;
 mod glob;
 mod known;
+mod shown;
 mod verdict;
 
 pub use against::{Apart, Change, Comparable, Comparison, How, LEVERS, Side, another};
 pub use glob::glob;
 pub use known::{From, Known, KnownFact};
-pub use verdict::{Condition, Coverage, Judged, Judgement, Supply, Verdict};
+pub(crate) use shown::{HUGE, TINY, shown_set, shown_value};
+pub use verdict::{Condition, Coverage, Inside, Judged, Judgement, Supply, Verdict};
 
 use crate::quantity::{Category, Dimension, Direction, Finite, Interval, Moment, ProbeKind, Quantity, Unit};
 use crate::source::{Place, SourceId};

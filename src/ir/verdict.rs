@@ -1,7 +1,20 @@
 //! Verdicts: what holds for every value that a run may still have.
 
-use super::Comparison;
+use std::borrow::Cow;
+
+use super::{Asks, Comparison, Line, shown_value};
 use crate::diag::Diagnostic;
+use crate::quantity::Interval;
+
+/// What a line that is within rests on. Most lines are, and of most nobody asks why: numbers become words when they are
+/// read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Inside {
+    /// These values of the quantity.
+    Values(Interval),
+    /// The facts, or the proof, in words.
+    Said(Cow<'static, str>),
+}
 
 /// The verdict on one line.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,7 +22,7 @@ pub enum Verdict {
     /// Every value is inside.
     Within {
         /// The value, or the proof.
-        because: String,
+        because: Inside,
     },
     /// Every value is outside.
     Over {
@@ -47,14 +60,28 @@ impl Verdict {
         }
     }
 
-    /// What it rests on, in words.
-    pub fn because(&self) -> &str {
+    /// What it rests on, in words. `line` is the line of the policy that it is about.
+    pub fn because(&self, line: &Line) -> Cow<'_, str> {
         match self {
-            Verdict::Within { because }
-            | Verdict::Over { because }
-            | Verdict::Open { because, .. }
-            | Verdict::NotApplicable { because } => because,
-            Verdict::Later { reads } => reads,
+            Verdict::Within { because } => because.words(line),
+            Verdict::Over { because } | Verdict::Open { because, .. } | Verdict::NotApplicable { because } => {
+                because.into()
+            }
+            Verdict::Later { reads } => reads.into(),
+        }
+    }
+}
+
+impl Inside {
+    fn words(&self, line: &Line) -> Cow<'_, str> {
+        match (self, &line.asks) {
+            (Inside::Said(words), _) => Cow::Borrowed(words),
+            (Inside::Values(values), Asks::Limit(limit)) => {
+                let is = shown_value(limit.quantity, *values, Some(limit));
+                format!("{is}; {} is asked", limit.asked()).into()
+            }
+            // Only limits are on values.
+            (Inside::Values(_), Asks::Allow { .. } | Asks::Require(_)) => Cow::Borrowed(""),
         }
     }
 }

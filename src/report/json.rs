@@ -4,6 +4,7 @@
 
 mod against;
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -63,7 +64,7 @@ struct LineJson<'a> {
     subject: &'static str,
     level: &'static str,
     verdict: &'static str,
-    because: &'a str,
+    because: Cow<'a, str>,
     policy: &'a str,
     policy_line: usize,
     conditions: Vec<ConditionJson<'a>>,
@@ -221,7 +222,7 @@ fn lines<'a>(under: &'a Under<'_>, sources: &'a Sources) -> Vec<LineJson<'a>> {
             subject: line.subject(),
             level: level(line.level),
             verdict: judged.verdict.word(),
-            because: judged.verdict.because(),
+            because: judged.verdict.because(line),
             policy: under.policy_file,
             policy_line: sources.get(line.place.source).line(line.place.span.start),
             conditions: conditions(&judged.verdict),

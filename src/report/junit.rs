@@ -87,7 +87,12 @@ pub(super) fn file(report: &FileReport<'_>, policies: &[CheckReport], sources: &
                 (Verdict::NotApplicable { because }, _) => Came::Skipped(format!("not applicable: {because}")),
                 (Verdict::Within { .. }, None) => Came::Passed(None),
                 (_, Some(finding)) => came(finding),
-                (verdict, None) => Came::Skipped(format!("{}: {}", verdict.word(), verdict.because())),
+                (
+                    verdict @ (Verdict::Later { reads: words }
+                    | Verdict::Over { because: words }
+                    | Verdict::Open { because: words, .. }),
+                    None,
+                ) => Came::Skipped(format!("{}: {words}", verdict.word())),
             },
         }));
     }

@@ -212,7 +212,7 @@ fn listed(out: &mut String, judgement: &Judgement, policy: &Policy, sources: &So
                 format!("{word}{level}"),
                 line.subject().to_owned(),
                 sources.locate(line.place),
-                judged.verdict.because().to_owned(),
+                judged.verdict.because(line).into_owned(),
             ])
         })
         .collect();

@@ -1,72 +1,81 @@
-//! Where the time goes, measured side by side in one run: `cargo bench --locked`.
+//! What one judgement costs inside a process, and what comes before it: `cargo bench --locked --bench speed`.
 //!
-//! Times differ between machines and minutes; ratios taken in one run differ less. Whole processes are timed in turn,
-//! A B A B, so that a machine that slows down slows both. `FTRISK_REGORUS` may name a command that judges an equivalent
-//! Rego rule; it is timed beside them.
+//! The policy and the run files are those of `rules/`, twenty limits and thirty lines, and a shipped policy with the run
+//! files of the examples.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a bench prints, and stops where something is missing"
-)]
+#![expect(clippy::expect_used, reason = "a bench stops where something is missing")]
+
+mod harness;
 
 use std::hint::black_box;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Instant;
 
+use ftrisk::adapt::{self, Launch};
 use ftrisk::source::Sources;
-use ftrisk::{adapt, builtin, check, sema};
+use ftrisk::{builtin, check, sema};
+
+use harness::{micros, row, title};
+
+const ROUNDS: usize = 301;
 
 fn main() {
-    let policy = builtin::policy("cautious-sft").expect("shipped").text;
-    let run = std::fs::read_to_string("examples/llama-factory/over.yaml").expect("an example");
+    let twenty = read("tests/bench/rules/limits.riskpolicy");
+    let shipped = builtin::policy("cautious-sft").expect("shipped").text;
+    stages("twenty limits, inside", &twenty, "tests/bench/rules/inside.yaml");
+    stages("twenty limits, four over", &twenty, "tests/bench/rules/over.yaml");
+    stages("cautious-sft, open", shipped, "examples/llama-factory/inside.yaml");
+    stages("cautious-sft, over", shipped, "examples/llama-factory/over.yaml");
 
-    println!("in one process, median of 2,000 (µs)");
-    let compile = median(2_000, || {
-        let mut sources = Sources::default();
-        let id = sources.add("p", policy);
-        black_box(sema::compile(id, &sources));
-    });
-    println!("  parse and compile cautious-sft         {compile:8.1}");
-    let read = median(2_000, || {
-        let mut sources = Sources::default();
-        let id = sources.add("r", run.as_str());
-        black_box(adapt::read(id, &sources, adapt::Launch::default()));
-    });
-    println!(
-        "  read a run file of {} lines            {read:8.1}",
-        run.lines().count()
-    );
-    let mut sources = Sources::default();
-    let id = sources.add("p", policy);
-    let compiled = sema::compile(id, &sources).policy.expect("shipped policies compile");
-    let id = sources.add("r", run.as_str());
-    let facts = adapt::read(id, &sources, adapt::Launch::default())
-        .facts
-        .expect("a run file");
-    let judge = median(2_000, || {
-        black_box(check::judge(&compiled, &facts, &sources, false));
-    });
-    println!("  judge it                               {judge:8.1}");
-
-    println!("generated policies (µs a line; linear when it stays the same)");
+    title("a generated policy (µs a line)");
     for lines in [1_000, 10_000] {
         let text = generated(lines);
-        let time = median(9, || {
+        let times = micros(9, || {
             let mut sources = Sources::default();
             let id = sources.add("g", text.as_str());
             black_box(sema::compile(id, &sources));
         });
-        println!(
-            "  {lines:6} lines, {:4} kB                  {:8.2}",
-            text.len() / 1000,
-            time / lines as f64
-        );
+        let name = format!("{lines} lines, {} kB", text.len() / 1000);
+        row(&name, &times.divided(lines as f64), "");
     }
+}
 
-    processes();
+fn read(file: &str) -> String {
+    std::fs::read_to_string(file).expect("a file of the repository")
+}
+
+/// The stages of a check one by one.
+fn stages(name: &str, policy: &str, run: &str) {
+    title(&format!("{name} (µs)"));
+    let text = read(run);
+    let compile = micros(ROUNDS, || {
+        let mut sources = Sources::default();
+        let id = sources.add("p", policy);
+        black_box(sema::compile(id, &sources));
+    });
+    row("parse and compile the policy", &compile, "");
+    let launch = Launch {
+        world_size: Some(1),
+        ..Launch::default()
+    };
+    let reading = micros(ROUNDS, || {
+        let mut sources = Sources::default();
+        let id = sources.add("r", text.as_str());
+        black_box(adapt::read(id, &sources, launch));
+    });
+    row("read the run file", &reading, "");
+    let mut sources = Sources::default();
+    let id = sources.add("p", policy);
+    let compiled = sema::compile(id, &sources).policy.expect("it compiles");
+    let id = sources.add("r", text.as_str());
+    for (name, launch) in [
+        ("judge it, world size known", launch),
+        ("judge it, world size open", Launch::default()),
+    ] {
+        let facts = adapt::read(id, &sources, launch).facts.expect("a run file");
+        let judge = micros(ROUNDS, || {
+            black_box(check::judge(&compiled, &facts, &sources, false));
+        });
+        row(name, &judge, "");
+    }
 }
 
 /// A policy of that many lines that all say something.
@@ -87,95 +96,4 @@ fn generated(lines: usize) -> String {
         text.push_str(&line);
     }
     text
-}
-
-/// `ftrisk check` of one file as a whole process, beside a Rust program that does nothing.
-fn processes() {
-    let folder = std::env::temp_dir().join(format!("ftrisk-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder of its own");
-    let source = folder.join("empty.rs");
-    std::fs::write(&source, "fn main() {}\n").expect("a source file");
-    let empty = folder.join("empty");
-    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
-    let built = Command::new(rustc)
-        .args(["-O", "-C", "strip=symbols", "-o"])
-        .arg(&empty)
-        .arg(&source)
-        .status();
-    assert!(
-        built.is_ok_and(|status| status.success()),
-        "the empty program does not build"
-    );
-
-    let check = |run: &'static str| -> Box<dyn Fn() -> Command> {
-        Box::new(move || {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_ftrisk"));
-            command.args(["check", "builtin:cautious-sft", run]);
-            command
-        })
-    };
-    let mut commands: Vec<(String, Box<dyn Fn() -> Command>)> = vec![
-        ("an empty Rust program".into(), Box::new(move || Command::new(&empty))),
-        (
-            "ftrisk check, a file that passes".into(),
-            check("examples/llama-factory/inside.yaml"),
-        ),
-        (
-            "ftrisk check, five limits over".into(),
-            check("examples/llama-factory/over.yaml"),
-        ),
-    ];
-    if let Ok(line) = std::env::var("FTRISK_REGORUS") {
-        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        let name = Path::new(&words[0])
-            .file_name()
-            .map_or(words[0].clone(), |n| n.to_string_lossy().into_owned());
-        commands.push((
-            name,
-            Box::new(move || {
-                let mut command = Command::new(&words[0]);
-                command.args(&words[1..]);
-                command
-            }),
-        ));
-    }
-    let mut times = vec![Vec::new(); commands.len()];
-    for round in 0..45 {
-        for ((_, command), times) in commands.iter().zip(&mut times) {
-            let start = Instant::now();
-            let status = command()
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status()
-                .expect("it starts");
-            black_box(status);
-            // The first rounds warm the caches.
-            if round >= 5 {
-                times.push(start.elapsed().as_secs_f64() * 1e3);
-            }
-        }
-    }
-    println!("whole processes, in turn, median of 40 (ms)");
-    for ((name, _), times) in commands.iter().zip(&mut times) {
-        println!("  {name:36}   {:8.2}", middle(times));
-    }
-    std::fs::remove_dir_all(&folder).expect("its own folder");
-}
-
-/// Median time of `f` in microseconds.
-fn median(times: usize, mut f: impl FnMut()) -> f64 {
-    f();
-    let mut taken: Vec<f64> = (0..times)
-        .map(|_| {
-            let start = Instant::now();
-            f();
-            start.elapsed().as_secs_f64() * 1e6
-        })
-        .collect();
-    middle(&mut taken)
-}
-
-fn middle(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

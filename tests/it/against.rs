@@ -5,7 +5,7 @@ use std::process::Command;
 use ftrisk::adapt::{self, Launch};
 use ftrisk::check::{Parent, compare, judge_against};
 use ftrisk::facts::Facts;
-use ftrisk::ir::{Change, Comparable, Comparison, How, Verdict};
+use ftrisk::ir::{Change, Comparable, Comparison, How};
 use ftrisk::quantity::{Category, Lever};
 use ftrisk::source::Sources;
 
@@ -196,15 +196,16 @@ fn a_placeholder_may_hold_the_same() {
     assert_eq!(compared(&text, &text).changes, []);
 }
 
-/// The verdict on `max changed_levers` and the exit of the line's finding.
-fn verdict(most: u32, changes: &[(&str, &str)]) -> Verdict {
+/// The verdict on `max changed_levers`, and why.
+fn verdict(most: u32, changes: &[(&str, &str)]) -> (&'static str, String) {
     let mut sources = Sources::default();
     let policy = sources.add("p.riskpolicy", format!("policy \"p\"\nmax changed_levers {most}\n"));
     let policy = ftrisk::sema::compile(policy, &sources).policy.unwrap();
     let parent = facts("parent.yaml", BASE, LAUNCH, &mut sources);
     let run = facts("run.yaml", &with(changes), LAUNCH, &mut sources);
     let judgement = judge_against(&policy, &run, Parent::Read(&parent), &sources, false);
-    judgement.lines[0].verdict.clone()
+    let verdict = &judgement.lines[0].verdict;
+    (verdict.word(), verdict.because(&policy.lines[0]).into_owned())
 }
 
 #[test]
@@ -236,10 +237,9 @@ fn changed_levers_is_judged() {
             "not comparable with the parent: another data set",
         ),
     ] {
-        let verdict = verdict(most, &changes);
         assert_eq!(
-            (verdict.word(), verdict.because()),
-            (word, because),
+            verdict(most, &changes),
+            (word, because.to_owned()),
             "{most} {changes:?}"
         );
     }

@@ -376,6 +376,36 @@ fn a_fingerprint_stays_when_lines_move_and_values_change() {
     assert_eq!(distinct.len(), before.len());
 }
 
+/// The schema of the JSON, in which no field is left out: what it does not name is found.
+fn json_schema() -> Value {
+    fn closed(schema: &mut Value) {
+        if let Some(rules) = schema.as_object_mut() {
+            if rules.contains_key("properties") {
+                rules.insert("additionalProperties".to_owned(), Value::Bool(false));
+            }
+            rules.values_mut().for_each(closed);
+        } else if let Some(rules) = schema.as_array_mut() {
+            rules.iter_mut().for_each(closed);
+        }
+    }
+    let text = std::fs::read_to_string(repository().join("docs/reference/check.schema.json")).unwrap();
+    let mut schema = serde_json::from_str(&text).unwrap();
+    closed(&mut schema);
+    schema
+}
+
+#[test]
+fn json_is_what_its_schema_asks_for() {
+    let schema = json_schema();
+    let beside: &[&str] = &["team.riskpolicy", "runs/b.yaml", "--against", "runs/a.yaml"];
+    for args in REPORTS.iter().copied().chain([beside]) {
+        let ran = check(&[args, &["--format", "json"][..]].concat());
+        let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(schema::violations(&document, &schema), Vec::<String>::new(), "{args:?}");
+        assert_eq!(document["exit_code"], ran.code, "{args:?}");
+    }
+}
+
 #[test]
 fn junit_is_what_its_schema_asks_for() {
     insta::assert_snapshot!("junit", screen(&["--format", "junit", "team.riskpolicy", "runs"]));
