@@ -314,6 +314,8 @@ fn the_gate_is_built_from_the_action_itself_and_only_once() {
         [
             "install",
             "--locked",
+            "--profile",
+            "gate",
             "--no-default-features",
             "--features",
             "cli",
