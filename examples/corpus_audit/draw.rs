@@ -21,32 +21,29 @@ struct Panel {
     ticks: &'static [(f64, &'static str)],
 }
 
+/// Ticks of the scales on which rates stand.
+const RATES: &[(f64, &str)] = &[
+    (1e-6, "1e-6"),
+    (1e-5, "1e-5"),
+    (1e-4, "1e-4"),
+    (1e-3, "1e-3"),
+    (1e-2, "1e-2"),
+];
+
 const PANELS: &[Panel] = &[
     Panel {
         title: "learning rate",
         quantity: Quantity::LearningRate,
         from: 1e-6,
         to: 1e-2,
-        ticks: &[
-            (1e-6, "1e-6"),
-            (1e-5, "1e-5"),
-            (1e-4, "1e-4"),
-            (1e-3, "1e-3"),
-            (1e-2, "1e-2"),
-        ],
+        ticks: RATES,
     },
     Panel {
         title: "rate × LoRA scale",
         quantity: Quantity::UpdateScale,
         from: 1e-6,
         to: 1e-2,
-        ticks: &[
-            (1e-6, "1e-6"),
-            (1e-5, "1e-5"),
-            (1e-4, "1e-4"),
-            (1e-3, "1e-3"),
-            (1e-2, "1e-2"),
-        ],
+        ticks: RATES,
     },
     Panel {
         title: "LoRA rank",

@@ -1,17 +1,16 @@
 //! `ftrisk check`
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::args::{CheckArgs, Color, ReportFormat};
-use super::judging::{Judging, Looked, NO_RUN, unread};
+use super::judging::{Judging, Looked, NO_RUN};
 use super::targets::{self, Target};
 use super::{BAD_INPUT, Outcome, against, files, fix, many, terminal};
-use crate::adapt::{self, Beside, Launch};
-use crate::ir::Policy;
-use crate::report::{CheckReport, Form, RunReport, Tally, Totals, Writer};
-use crate::source::{SourceId, Sources};
-use crate::{check, sema};
+use crate::adapt::{self, Beside};
+use crate::report::{CheckReport, Form, Tally, Totals, Writer};
+use crate::sema;
+use crate::source::Sources;
 
 pub(super) fn run(args: &CheckArgs, color: Color) -> Outcome {
     let (policies, runs) = named(args);
@@ -223,25 +222,4 @@ pub(super) fn compiled(policy_file: &str, strict: bool, sources: &mut Sources) -
         report.diagnostics.extend(files::probes(policy, policy_file, sources));
     }
     report
-}
-
-/// A run file under a policy, with what is beside it; without one, the facts that are.
-pub(super) fn judged(
-    policy: &Policy,
-    path: &Path,
-    source: Option<SourceId>,
-    (launch, beside): (Launch, &Beside),
-    strict: bool,
-    sources: &Sources,
-) -> RunReport {
-    let read = adapt::read_beside(source, sources, launch, beside);
-    let mut run = RunReport {
-        diagnostics: read.diagnostics,
-        ..unread(path)
-    };
-    if let Some(facts) = read.facts {
-        run.framework = Some(facts.framework);
-        run.judgement = Some(check::judge(policy, &facts, sources, strict));
-    }
-    run
 }

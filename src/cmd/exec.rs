@@ -7,16 +7,17 @@ use std::path::Path;
 
 use super::args::{Color, ExecArgs};
 use super::check::compiled;
+use super::judging::alone;
 use super::{BAD_INPUT, Outcome, files, terminal};
+use crate::adapt;
 use crate::adapt::Launch;
 use crate::adapt::command::{Argv, Launching, Word, World};
 use crate::diag::render::render;
 use crate::diag::{Code, Diagnostic};
 use crate::facts::Input;
 use crate::quantity::Interval;
-use crate::report::{self, CheckReport, RunReport};
+use crate::report::{self, CheckReport};
 use crate::source::{Place, SourceId, Sources};
-use crate::{adapt, check};
 
 /// The code for a command that cannot be started, and for one that is not there, as shells have them.
 const NOT_STARTED: u8 = 126;
@@ -107,24 +108,20 @@ fn judged(
         framework: None,
     };
     let found = adapt::read_launched(run, command, &launching, sources, launch, &beside);
-    let mut judged = RunReport {
-        file: run_file.unwrap_or("command").to_owned(),
-        framework: None,
-        diagnostics: found.diagnostics,
-        judgement: None,
-    };
     let mut told = launching.told();
-    if let (Some(facts), Some(policy)) = (found.facts, report.judging()) {
+    if let Some(facts) = &found.facts {
         let world = facts.values(Input::WorldSize).filter(|world| world.is_point());
         told.push_str(&match world.map(Interval::lo) {
             Some(1.0) => "; 1 process".to_owned(),
             Some(size) => format!("; {size} processes"),
             None => "; how many processes is not known".to_owned(),
         });
-        judged.framework = Some(facts.framework);
-        judged.judgement = Some(check::judge(policy, &facts, sources, args.strict));
     }
-    report.runs = vec![judged];
+    let name = Path::new(run_file.unwrap_or("command"));
+    let judged = report
+        .judging()
+        .map(|policy| alone(policy, name, found, args.strict, sources));
+    report.runs = judged.into_iter().collect();
     Ok(told)
 }
 

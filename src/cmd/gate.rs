@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::check::{compiled, judged};
+use super::check::compiled;
+use super::judging::alone;
 use super::{BAD_INPUT, files};
-use crate::adapt::{Beside, Launch};
+use crate::adapt::{self, Beside, Launch};
 use crate::diag::Diagnostic;
 use crate::guard::Guard;
 use crate::ir::{Judgement, Policy};
@@ -54,7 +55,8 @@ pub(super) fn gate<T>(
         Err(finding) => return (report, stopped(BAD_INPUT, vec![*finding], None)),
     };
     let (launch, found) = launch(run, sources);
-    let judged = judged(&policy, run_file, Some(run), (launch, beside), strict, sources);
+    let read = adapt::read_beside(Some(run), sources, launch, beside);
+    let judged = alone(&policy, run_file, read, strict, sources);
     let later = judged.judgement.iter().flat_map(Judgement::later).collect();
     report.runs = vec![judged];
     let outcome = match report.exit_code() {

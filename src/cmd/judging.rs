@@ -7,6 +7,7 @@ use super::{against, files};
 use crate::adapt::{self, Beside, Launch};
 use crate::check::{self, Parent};
 use crate::diag::{Code, Diagnostic};
+use crate::ir::Policy;
 use crate::report::{CheckReport, FileReport, RunReport, Under};
 use crate::source::{SourceId, Sources};
 
@@ -144,8 +145,21 @@ fn no_run(path: &Path, read: &adapt::Read, text: &str) -> Option<String> {
     }
 }
 
+/// What was read of one run, under one policy.
+pub(super) fn alone(policy: &Policy, path: &Path, read: adapt::Read, strict: bool, sources: &Sources) -> RunReport {
+    let mut run = RunReport {
+        diagnostics: read.diagnostics,
+        ..unread(path)
+    };
+    if let Some(facts) = read.facts {
+        run.framework = Some(facts.framework);
+        run.judgement = Some(check::judge(policy, &facts, sources, strict));
+    }
+    run
+}
+
 /// A run file of which nothing is known but its name.
-pub(super) fn unread(path: &Path) -> RunReport {
+fn unread(path: &Path) -> RunReport {
     RunReport {
         file: path.display().to_string(),
         framework: None,
