@@ -39,5 +39,6 @@ mod it {
     mod tiny;
     #[cfg(feature = "train")]
     mod train;
+    mod waivers;
     mod yaml;
 }

@@ -4,6 +4,7 @@
 //! file, no framework and no training.
 
 mod compare;
+mod dated;
 mod explain;
 mod known;
 mod levers;
@@ -14,6 +15,7 @@ mod solve;
 mod words;
 
 pub use compare::compare;
+pub use dated::dated;
 pub use known::known;
 pub use levers::Parent;
 pub use solve::{Answer, Missing, decide, suffices};
@@ -22,7 +24,7 @@ use std::borrow::Cow;
 
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::facts::{Facts, Input, Origin};
-use crate::ir::{Asks, Comparison, Coverage, Judged, Judgement, Level, Line, Policy, Verdict};
+use crate::ir::{Asks, Comparison, Coverage, Judged, Judgement, Level, Line, Policy, Unwaived, Verdict};
 use crate::quantity::Quantity;
 use crate::source::Sources;
 
@@ -86,6 +88,7 @@ pub fn judge_against(
                     line: index,
                     verdict,
                     diagnostic: diagnostic.map(|d| if advice { d.weighing(Severity::Advice) } else { d }),
+                    unwaived: case.unwaived(line),
                 }
             })
             .collect()
@@ -184,6 +187,19 @@ fn under_premises<'f>(
 }
 
 impl Case<'_> {
+    /// What would hold of a line that is waived for this run, had it not been waived.
+    fn unwaived(&self, line: &Line) -> Option<Box<Unwaived>> {
+        let Asks::Limit(limit) = &line.asks else {
+            return None;
+        };
+        let written = Line {
+            asks: Asks::Limit(limit.as_written()?),
+            ..line.clone()
+        };
+        let (verdict, diagnostic) = self.line(&written);
+        Some(Box::new(Unwaived { verdict, diagnostic }))
+    }
+
     /// The verdict on one line, and what to show about it.
     fn line(&self, line: &Line) -> (Verdict, Option<Diagnostic>) {
         if let scope::InForce::No { because } = self.scope(&line.scope) {

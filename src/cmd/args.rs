@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::adapt::{self, Launch};
 use crate::diag::one_of;
+use crate::ir::Day;
 use crate::quantity::{Category, CategoryKind};
 
 /// What this binary was built with, as `--version` says it.
@@ -143,6 +144,9 @@ pub(super) struct CheckArgs {
     /// Treat advice as limits
     #[arg(long)]
     pub(super) strict: bool,
+    /// Judge waivers as on that day, year-month-day, and not as today
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    pub(super) as_of: Option<Day>,
     /// Stop after the first run that is not within budget
     #[arg(long)]
     pub(super) fail_fast: bool,
@@ -288,6 +292,10 @@ fn framework(text: &str) -> Result<&'static str, String> {
     let names: Vec<&'static str> = adapt::frameworks().collect();
     let found = names.iter().find(|name| **name == text).copied();
     found.ok_or_else(|| format!("it is {}", one_of(&names)))
+}
+
+fn day(text: &str) -> Result<Day, String> {
+    Day::parse(text).ok_or_else(|| "it is a day of the calendar, such as 2026-12-31".to_owned())
 }
 
 fn stage(text: &str) -> Result<&'static str, String> {

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use super::args::{CheckArgs, Color, ReportFormat};
 use super::judging::{Judging, Looked, NO_RUN};
 use super::targets::{self, Target};
-use super::{BAD_INPUT, Outcome, against, files, fix, many, terminal};
+use super::{BAD_INPUT, Outcome, against, files, fix, many, terminal, waivers};
 use crate::adapt::{self, Beside};
+use crate::check;
+use crate::ir::Day;
 use crate::report::{CheckReport, Form, Tally, Totals, Writer};
 use crate::sema;
 use crate::source::Sources;
@@ -23,10 +25,11 @@ pub(super) fn run(args: &CheckArgs, color: Color) -> Outcome {
         );
         return Ok(BAD_INPUT);
     }
+    let today = args.as_of.unwrap_or_else(waivers::today);
     let mut sources = Sources::default();
     let mut policies: Vec<CheckReport> = policies
         .iter()
-        .map(|policy| compiled(policy, args.strict, &mut sources))
+        .map(|policy| compiled(policy, args.strict, today, &mut sources))
         .collect();
     let beside = match beside(args, &mut sources) {
         Ok(beside) => beside,
@@ -66,6 +69,7 @@ pub(super) fn run(args: &CheckArgs, color: Color) -> Outcome {
         beside: &beside,
         parent: parent.as_ref(),
         strict: args.strict,
+        today,
     };
     if args.fix_diff && judges {
         return fix::run(&judging, &targets, args.fail_fast);
@@ -201,8 +205,8 @@ pub(super) fn is_swapped(command: &str, policy: &str) -> bool {
     is_run
 }
 
-/// A policy with what is wrong with it and its probes, and no run yet.
-pub(super) fn compiled(policy_file: &str, strict: bool, sources: &mut Sources) -> CheckReport {
+/// A policy with what is wrong with it, its probes and, on that day, its waivers, and no run yet.
+pub(super) fn compiled(policy_file: &str, strict: bool, today: Day, sources: &mut Sources) -> CheckReport {
     let mut report = CheckReport {
         policy_file: policy_file.to_owned(),
         policy: None,
@@ -219,6 +223,7 @@ pub(super) fn compiled(policy_file: &str, strict: bool, sources: &mut Sources) -
         Err(finding) => report.diagnostics.push(*finding),
     }
     if let Some(policy) = &report.policy {
+        report.diagnostics.extend(check::dated(policy, today));
         report.diagnostics.extend(files::probes(policy, policy_file, sources));
     }
     report

@@ -8,13 +8,14 @@ use std::path::Path;
 use super::args::{Color, ExecArgs};
 use super::check::compiled;
 use super::judging::alone;
-use super::{BAD_INPUT, Outcome, files, terminal};
+use super::{BAD_INPUT, Outcome, files, terminal, waivers};
 use crate::adapt;
 use crate::adapt::Launch;
 use crate::adapt::command::{Argv, Launching, Word, World};
 use crate::diag::render::render;
 use crate::diag::{Code, Diagnostic};
 use crate::facts::Input;
+use crate::ir::Day;
 use crate::quantity::Interval;
 use crate::report::{self, CheckReport};
 use crate::source::{Place, SourceId, Sources};
@@ -43,11 +44,12 @@ pub(super) fn run(args: &ExecArgs, color: Color) -> Outcome {
         terminal::complain("standard input belongs to the command: name a file");
         return Ok(BAD_INPUT);
     }
+    let today = waivers::today();
     let mut sources = Sources::default();
-    let mut report = compiled(&args.policy, args.strict, &mut sources);
+    let mut report = compiled(&args.policy, args.strict, today, &mut sources);
     let mut read = Read::new();
     if report.judging().is_some() {
-        match judged(args, &words, &mut report, &mut read, &mut sources) {
+        match judged((args, today), &words, &mut report, &mut read, &mut sources) {
             Ok(told) if args.dry_run => terminal::note(&told),
             Ok(_) => {}
             Err(finding) => {
@@ -75,7 +77,7 @@ pub(super) fn run(args: &ExecArgs, color: Color) -> Outcome {
 
 /// Reads the command and what it names, and judges the run; says how it was read.
 fn judged(
-    args: &ExecArgs,
+    (args, today): (&ExecArgs, Day),
     words: &[String],
     report: &mut CheckReport,
     read: &mut Read,
@@ -116,6 +118,9 @@ fn judged(
             Some(size) => format!("; {size} processes"),
             None => "; how many processes is not known".to_owned(),
         });
+    }
+    if let Some(run_file) = run_file {
+        waivers::apply(report, Path::new(run_file), today);
     }
     let name = Path::new(run_file.unwrap_or("command"));
     let judged = report

@@ -281,7 +281,7 @@ pub(super) fn probe(path: &str, policy_file: &str) -> Read<Option<Cow<'static, [
     Ok(Some(Cow::Owned(bytes)))
 }
 
-/// Whether a file lies in the policy's root: the nearest folder above it with `.git`, else the policy's own folder.
+/// Whether a file lies in the policy's root.
 pub(super) fn is_inside(file: &Path, folder: &Path) -> bool {
     let here = if folder.as_os_str().is_empty() {
         Path::new(".")
@@ -289,15 +289,17 @@ pub(super) fn is_inside(file: &Path, folder: &Path) -> bool {
         folder
     };
     let folder = here.canonicalize().unwrap_or_else(|_| here.to_owned());
-    let root = folder
-        .ancestors()
-        .find(|above| above.join(".git").exists())
-        .unwrap_or(&folder);
     // What does not exist has no links to follow; its dots are resolved as written.
     let file = file
         .canonicalize()
         .unwrap_or_else(|_| resolved(&folder.join(file.strip_prefix(here).unwrap_or(file))));
-    file.starts_with(root)
+    file.starts_with(root(&folder))
+}
+
+/// The root of the policies in a folder: the nearest folder above with `.git`, else the folder.
+pub(super) fn root(folder: &Path) -> &Path {
+    let mut above = folder.ancestors();
+    above.find(|above| above.join(".git").exists()).unwrap_or(folder)
 }
 
 fn resolved(path: &Path) -> PathBuf {

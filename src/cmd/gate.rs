@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::check::compiled;
 use super::judging::alone;
-use super::{BAD_INPUT, files};
+use super::{BAD_INPUT, files, waivers};
 use crate::adapt::{self, Beside, Launch};
 use crate::diag::Diagnostic;
 use crate::guard::Guard;
@@ -44,7 +44,9 @@ pub(super) fn gate<T>(
     sources: &mut Sources,
     launch: impl FnOnce(SourceId, &Sources) -> (Launch, T),
 ) -> (CheckReport, Result<Passed<T>, Stopped<T>>) {
-    let mut report = compiled(policy_file, strict, sources);
+    let today = waivers::today();
+    let mut report = compiled(policy_file, strict, today, sources);
+    waivers::apply(&mut report, run_file, today);
     let stopped = |code, causes, found| Err(Stopped { code, causes, found });
     let Some(policy) = report.judging().cloned() else {
         let code = report.exit_code();

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::targets::Target;
-use super::{against, files};
+use super::{against, files, waivers};
 use crate::adapt::{self, Beside, Launch};
 use crate::check::{self, Parent};
 use crate::diag::{Code, Diagnostic};
-use crate::ir::Policy;
+use crate::ir::{Day, Policy};
 use crate::report::{CheckReport, FileReport, RunReport, Under};
 use crate::source::{SourceId, Sources};
 
@@ -30,6 +30,8 @@ pub(super) struct Judging<'p> {
     pub(super) parent: Option<&'p against::Named>,
     /// Whether advice counts as a limit.
     pub(super) strict: bool,
+    /// The day on which waivers hold or do not.
+    pub(super) today: Day,
 }
 
 /// What came of looking at a file.
@@ -111,10 +113,11 @@ impl<'p> Judging<'p> {
             let policies = self.policies.iter();
             judged.extend(policies.filter_map(|report| {
                 let policy = report.judging()?;
+                let policy = waivers::applied(policy, &report.policy_file, path, self.today);
                 Some(Under {
                     policy_file: &report.policy_file,
+                    judgement: check::judge_against(&policy, facts, parent, sources, self.strict),
                     policy,
-                    judgement: check::judge_against(policy, facts, parent, sources, self.strict),
                 })
             }));
         }

@@ -33,6 +33,7 @@ mod targets;
 mod terminal;
 #[cfg(feature = "train")]
 mod train;
+mod waivers;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

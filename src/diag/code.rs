@@ -73,6 +73,8 @@ codes! {
     Assume "assume" Error "a premise about something that may not be assumed, or premises that exclude each other";
     Scope "scope" Error "a statement or a name that a `for` cannot hold";
     NeverBinds "never-binds" Error "a limit that can never bind";
+    Waiver "waiver" Error "a waiver that relaxes nothing, matches no run or reaches too far";
+    WaiverExpired "waiver-expired" Warning "a waiver whose last day is over";
 
     Yaml "yaml" Error "a run file that is not well-formed";
     DuplicateKey "duplicate-key" Error "a key written twice";

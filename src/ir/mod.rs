@@ -4,16 +4,20 @@
 //! error or a response at the wrong moment cannot be expressed. Knows nothing of texts but places in them.
 
 mod against;
+mod day;
 mod glob;
 mod known;
 mod shown;
 mod verdict;
+mod waiver;
 
 pub use against::{Apart, Change, Comparable, Comparison, How, LEVERS, Side, another};
+pub use day::Day;
 pub use glob::glob;
 pub use known::{From, Known, KnownFact};
 pub(crate) use shown::{HUGE, TINY, shown_set, shown_value};
-pub use verdict::{Condition, Coverage, Inside, Judged, Judgement, Supply, Verdict};
+pub use verdict::{Condition, Coverage, Inside, Judged, Judgement, Supply, Unwaived, Verdict};
+pub use waiver::{MOST_DAYS, Moved, Waiver};
 
 use crate::quantity::{Category, Dimension, Direction, Finite, Interval, Moment, ProbeKind, Quantity, Unit};
 use crate::source::{Place, SourceId};
@@ -38,6 +42,8 @@ pub struct Policy {
     pub probes: Vec<Probe>,
     /// Its lines; `until` and `require F, G` are several.
     pub lines: Vec<Line>,
+    /// What it relaxes, for whom and until when.
+    pub waivers: Vec<Waiver>,
 }
 
 /// A premise about the launch, and a condition on it at the same time.
@@ -190,6 +196,8 @@ pub struct Limit {
     pub paced: bool,
     /// What answers a breach; empty where training never sees the limit, and for advice.
     pub response: Vec<Rung>,
+    /// Its bounds that are waived for the run at hand; at most one of each end, and none in a policy as compiled.
+    pub moved: Vec<Moved>,
 }
 
 impl Limit {
@@ -204,13 +212,24 @@ impl Limit {
         }
     }
 
-    /// What is asked, in words: `at most 16`, `4 to 128`.
+    /// What is asked, in words: `at most 16`, `4 to 128`, `at most 128 (waived from 64, 36 days left)`.
     pub fn asked(&self) -> String {
-        match (&self.min, &self.max) {
+        let asked = match (&self.min, &self.max) {
             (Some(min), Some(max)) => format!("{} to {}", min.shown, max.shown),
             (Some(min), None) => format!("at least {}", min.shown),
             (None, Some(max)) => format!("at most {}", max.shown),
             (None, None) => "anything".to_owned(),
+        };
+        match self.moved.iter().map(|moved| moved.days_left).min() {
+            None => asked,
+            Some(days) => {
+                let from: Vec<&str> = self.moved.iter().map(|moved| moved.from.shown.as_str()).collect();
+                format!(
+                    "{asked} (waived from {}, {})",
+                    from.join(" and "),
+                    waiver::days_left(days)
+                )
+            }
         }
     }
 }

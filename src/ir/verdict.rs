@@ -124,6 +124,25 @@ pub struct Judged {
     pub verdict: Verdict,
     /// What to show, for `Over` and `Open`.
     pub diagnostic: Option<Diagnostic>,
+    /// What holds of a limit that is waived for this run, had it not been waived.
+    pub unwaived: Option<Box<Unwaived>>,
+}
+
+/// The verdict on a limit as it is written, beside the one that a waiver made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unwaived {
+    /// What would hold.
+    pub verdict: Verdict,
+    /// What would be shown, for `Over` and `Open`.
+    pub diagnostic: Option<Diagnostic>,
+}
+
+impl Judged {
+    /// What would be shown, and is not because a waiver holds.
+    pub fn waived(&self) -> Option<&Diagnostic> {
+        let passes = matches!(self.verdict, Verdict::Within { .. } | Verdict::Later { .. });
+        self.unwaived.as_ref().filter(|_| passes)?.diagnostic.as_ref()
+    }
 }
 
 /// Everything that `check` says about one run under one policy.

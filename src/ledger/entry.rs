@@ -61,6 +61,9 @@ pub struct Start {
     pub strict: bool,
     /// The policy's lines, counted from 0, that the judgement left to readings: what the guard is armed with.
     pub later: Vec<usize>,
+    /// The policy's waivers, counted from 0, that moved a bound for this run on the day it started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<usize>,
 }
 
 /// A schedule of the learning rate.

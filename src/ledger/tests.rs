@@ -60,6 +60,7 @@ fn start(policy: &Policy) -> Entry {
         threads: 2,
         cpu: vec!["avx2".to_owned(), "fma".to_owned()],
         strict: false,
+        waivers: Vec::new(),
         updates: 0,
         schedule: None,
         later: later(policy),

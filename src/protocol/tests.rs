@@ -51,6 +51,7 @@ fn session<'p>(policy: &'p Policy, sources: &'p Sources) -> Session<'p> {
         threads: 0,
         cpu: Vec::new(),
         strict: false,
+        waivers: Vec::new(),
         // As `tests/conformance/run.yaml` has it.
         updates: 10,
         schedule: Some(Schedule::of(&Course::new(Shape::Linear, 10, 0))),

@@ -1,7 +1,7 @@
 //! Workflow commands, which GitHub shows beside the lines of a change.
 
 use super::many::{located, told};
-use super::{CheckReport, FileReport};
+use super::{CheckReport, FileReport, waived};
 use crate::diag::{Diagnostic, Severity};
 use crate::source::{Place, Sources};
 
@@ -18,12 +18,15 @@ pub(super) fn policies(policies: &[CheckReport], sources: &Sources) -> Vec<Strin
 
 /// What was found in one run file.
 pub(super) fn file(report: &FileReport<'_>, policies: &[CheckReport], sources: &Sources) -> Vec<String> {
-    report
-        .shown()
-        .into_iter()
+    let waived = report.judged.iter().flat_map(|under| {
+        let lines = under.judgement.lines.iter();
+        lines.filter_map(|judged| waived::finding(under, judged, sources))
+    });
+    let shown = report.shown().into_iter().cloned().chain(waived);
+    shown
         .map(|finding| {
-            let (place, _) = located(finding, policies);
-            command(finding, &report.file, place, sources)
+            let (place, _) = located(&finding, policies);
+            command(&finding, &report.file, place, sources)
         })
         .collect()
 }

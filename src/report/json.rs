@@ -10,9 +10,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use self::against::AgainstJson;
-use super::{CheckReport, Counts, FileReport, LimitCount, Totals, Under};
+use super::{CheckReport, Counts, FileReport, LimitCount, Totals, Under, waived};
 use crate::diag::{Diagnostic, Severity};
-use crate::ir::{Coverage, Level, Verdict};
+use crate::ir::{Coverage, Judged, Level, Verdict};
 use crate::source::Sources;
 
 /// The version of the format.
@@ -53,6 +53,7 @@ struct CountsJson {
     over: usize,
     open: usize,
     within: usize,
+    waived: usize,
     later: usize,
     not_applicable: usize,
     advised: usize,
@@ -68,6 +69,19 @@ struct LineJson<'a> {
     policy: &'a str,
     policy_line: usize,
     conditions: Vec<ConditionJson<'a>>,
+    waivers: Vec<WaiverJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct WaiverJson<'a> {
+    from: &'a str,
+    to: &'a str,
+    without: &'static str,
+    until: String,
+    days_left: i32,
+    by: &'a str,
+    because: &'a str,
+    policy_line: usize,
 }
 
 #[derive(Serialize)]
@@ -193,6 +207,7 @@ pub(super) fn run<'a>(run: &'a FileReport<'_>, sources: &'a Sources) -> RunJson<
         counts: (!run.judged.is_empty()).then(|| {
             let Counts {
                 within,
+                waived,
                 over,
                 open,
                 later,
@@ -204,6 +219,7 @@ pub(super) fn run<'a>(run: &'a FileReport<'_>, sources: &'a Sources) -> RunJson<
                 over,
                 open,
                 within,
+                waived,
                 later,
                 not_applicable,
                 advised,
@@ -226,9 +242,28 @@ fn lines<'a>(under: &'a Under<'_>, sources: &'a Sources) -> Vec<LineJson<'a>> {
             policy: under.policy_file,
             policy_line: sources.get(line.place.source).line(line.place.span.start),
             conditions: conditions(&judged.verdict),
+            waivers: waivers(under, judged, sources),
         })
     });
     lines.collect()
+}
+
+fn waivers<'a>(under: &'a Under<'_>, judged: &Judged, sources: &Sources) -> Vec<WaiverJson<'a>> {
+    let without = judged
+        .unwaived
+        .as_ref()
+        .map_or(judged.verdict.word(), |unwaived| unwaived.verdict.word());
+    let each = waived::of(under, judged).map(|(moved, waiver)| WaiverJson {
+        from: &moved.from.shown,
+        to: &waiver.bound.shown,
+        without,
+        until: waiver.until.to_string(),
+        days_left: moved.days_left,
+        by: &waiver.by,
+        because: &waiver.because,
+        policy_line: sources.get(waiver.place.source).line(waiver.place.span.start),
+    });
+    each.collect()
 }
 
 fn conditions(verdict: &Verdict) -> Vec<ConditionJson<'_>> {

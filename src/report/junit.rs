@@ -85,7 +85,7 @@ pub(super) fn file(report: &FileReport<'_>, policies: &[CheckReport], sources: &
             name: statement(under, judged.line, sources),
             came: match (&judged.verdict, &judged.diagnostic) {
                 (Verdict::NotApplicable { because }, _) => Came::Skipped(format!("not applicable: {because}")),
-                (Verdict::Within { .. }, None) => Came::Passed(None),
+                (Verdict::Within { .. }, None) => Came::Passed(judged.waived()),
                 (_, Some(finding)) => came(finding),
                 (
                     verdict @ (Verdict::Later { reads: words }

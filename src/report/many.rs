@@ -1,5 +1,6 @@
 //! A run file under several policies: what is to be said about it, and where.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use super::{CheckReport, Counts, RunReport};
@@ -12,8 +13,8 @@ use crate::source::Place;
 pub struct Under<'p> {
     /// The policy as the user named it.
     pub policy_file: &'p str,
-    /// The policy.
-    pub policy: &'p Policy,
+    /// The policy as it judged the run, waivers applied.
+    pub policy: Cow<'p, Policy>,
     /// What it says.
     pub judgement: Judgement,
 }
@@ -59,7 +60,7 @@ impl<'p> FileReport<'p> {
     pub(super) fn alone(run: &RunReport, policy_file: &'p str, policy: &'p Policy, strict: bool) -> Self {
         let judged = run.judgement.iter().map(|judgement| Under {
             policy_file,
-            policy,
+            policy: Cow::Borrowed(policy),
             judgement: judgement.clone(),
         });
         let judged = judged.collect();
@@ -88,7 +89,7 @@ impl<'p> FileReport<'p> {
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for under in &self.judged {
-            counts += Counts::of(&under.judgement, under.policy, self.strict);
+            counts += Counts::of(&under.judgement, &under.policy, self.strict);
         }
         counts
     }

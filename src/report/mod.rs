@@ -16,6 +16,7 @@ mod sarif;
 mod text;
 mod totals;
 pub mod train;
+mod waived;
 mod words;
 mod writer;
 
@@ -63,6 +64,8 @@ pub struct CheckReport {
 pub struct Counts {
     /// Enforced lines that are within.
     pub within: usize,
+    /// Those of them that would not be, had they not been waived.
+    pub waived: usize,
     /// Enforced lines that are over, launches outside of a premise included.
     pub over: usize,
     /// Enforced lines that are open, an open coverage included.
@@ -80,6 +83,7 @@ pub struct Counts {
 impl std::ops::AddAssign for Counts {
     fn add_assign(&mut self, other: Counts) {
         self.within += other.within;
+        self.waived += other.waived;
         self.over += other.over;
         self.open += other.open;
         self.later += other.later;
@@ -102,7 +106,10 @@ impl Counts {
                     counts.advised += 1;
                     counts.advised_over += usize::from(matches!(verdict, Verdict::Over { .. }));
                 }
-                Verdict::Within { .. } => counts.within += 1,
+                Verdict::Within { .. } => {
+                    counts.within += 1;
+                    counts.waived += usize::from(judged.waived().is_some());
+                }
                 Verdict::Over { .. } => counts.over += 1,
                 Verdict::Open { .. } => counts.open += 1,
                 Verdict::Later { .. } => counts.later += 1,

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::json::at_depth;
 use super::many::{located, told};
-use super::{CheckReport, FileReport, Totals};
+use super::{CheckReport, FileReport, Totals, Under, waived};
 use crate::diag::{CODES, Code, Diagnostic, Label, Severity};
-use crate::ir::{Asks, Level, Policy};
+use crate::ir::{Asks, Judged, Level, Policy};
 use crate::source::{Place, Sources, sha256};
 
 /// Where the schema of the format is published.
@@ -61,7 +61,15 @@ pub(super) fn policies(policies: &[CheckReport], sources: &Sources) -> Vec<Strin
                 main: finding.place(),
                 others,
             };
-            results.push(result(finding, finding.code.name(), &rules, &at, sources, &mut seen));
+            results.push(result(
+                finding,
+                finding.code.name(),
+                Vec::new(),
+                &rules,
+                &at,
+                sources,
+                &mut seen,
+            ));
         }
     }
     results
@@ -72,29 +80,47 @@ pub(super) fn file(report: &FileReport<'_>, policies: &[CheckReport], sources: &
     let rules = rule_ids(policies);
     let mut seen = Vec::new();
     let mut results = Vec::new();
-    let mut tell = |finding: &Diagnostic, rule: &str| {
+    let mut tell = |finding: &Diagnostic, rule: &str, suppressions: Vec<Value>| {
         let (main, others) = located(finding, policies);
         let at = At {
             file: &report.file,
             main,
             others,
         };
-        results.push(result(finding, rule, &rules, &at, sources, &mut seen));
+        results.push(result(finding, rule, suppressions, &rules, &at, sources, &mut seen));
     };
     for finding in &report.diagnostics {
-        tell(finding, finding.code.name());
+        tell(finding, finding.code.name(), Vec::new());
     }
     for under in &report.judged {
         for finding in &under.judgement.findings {
-            tell(finding, finding.code.name());
+            tell(finding, finding.code.name(), Vec::new());
         }
         for judged in &under.judgement.lines {
+            let rule = limit_id(&under.policy, judged.line);
             if let Some(finding) = &judged.diagnostic {
-                tell(finding, &limit_id(under.policy, judged.line));
+                tell(finding, &rule, Vec::new());
+            }
+            if let Some(finding) = judged.waived() {
+                tell(finding, &rule, suppressions(under, judged, sources));
             }
         }
     }
     results
+}
+
+/// Who lets a finding pass, where, and why.
+fn suppressions(under: &Under<'_>, judged: &Judged, sources: &Sources) -> Vec<Value> {
+    let each = waived::of(under, judged).map(|(_, waiver)| {
+        let (by, until) = (&waiver.by, waiver.until);
+        json!({
+            "kind": "external",
+            "status": "accepted",
+            "justification": format!("{} (by {by}, until {until})", waiver.because),
+            "location": located_at(waiver.place, sources),
+        })
+    });
+    each.collect()
 }
 
 /// The names of the rules in the order of their indices: the limits, then the codes.
@@ -172,6 +198,7 @@ struct At<'a> {
 fn result(
     finding: &Diagnostic,
     rule: &str,
+    suppressions: Vec<Value>,
     rules: &[String],
     at: &At<'_>,
     sources: &Sources,
@@ -218,6 +245,9 @@ fn result(
         }
         if !related.is_empty() {
             fields.insert("relatedLocations".to_owned(), json!(related));
+        }
+        if !suppressions.is_empty() {
+            fields.insert("suppressions".to_owned(), json!(suppressions));
         }
     }
     format!("\n        {}", at_depth(&result, 4))

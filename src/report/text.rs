@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{CheckReport, Counts, FileReport, Tally, Totals, Under, against};
+use super::{CheckReport, Counts, FileReport, Tally, Totals, Under, against, waived};
 use crate::diag::render::{Style, render};
 use crate::diag::{Diagnostic, Severity};
 use crate::ir::{Coverage, Judgement, Level, Policy, Verdict};
@@ -60,7 +60,7 @@ pub(super) fn file(report: &FileReport<'_>, sources: &Sources, style: Style, ver
     drawn(&mut out, &report.shown(), sources, style);
     for under in &report.judged {
         if verbose {
-            listed(&mut out, &under.judgement, under.policy, sources, report.strict);
+            listed(&mut out, &under.judgement, &under.policy, sources, report.strict);
         }
     }
     if let Some(comparison) = report.against() {
@@ -69,6 +69,10 @@ pub(super) fn file(report: &FileReport<'_>, sources: &Sources, style: Style, ver
     for under in &report.judged {
         for premise in &under.judgement.premises {
             let _ = writeln!(out, "{premise}");
+        }
+        let lines = under.judgement.lines.iter();
+        for waived in lines.filter_map(|judged| waived::told(under, judged, sources)) {
+            let _ = writeln!(out, "{waived}");
         }
     }
     if verbose {
@@ -227,7 +231,7 @@ fn listed(out: &mut String, judgement: &Judgement, policy: &Policy, sources: &So
 
 /// `2 over, 9 within, 3 later: decided while training under ftrisk; a plain llamafactory-cli run measures none of them`
 fn last_line(mistakes: Option<String>, under: &Under<'_>, strict: bool) -> String {
-    let (judgement, policy) = (&under.judgement, under.policy);
+    let (judgement, policy) = (&under.judgement, &under.policy);
     if judgement.coverage == Coverage::NotCovered {
         let several = judgement
             .findings
@@ -245,6 +249,9 @@ fn last_line(mistakes: Option<String>, under: &Under<'_>, strict: bool) -> Strin
         if count > 0 {
             parts.push(format!("{count} {word}"));
         }
+    }
+    if let (1.., Some(within)) = (counts.waived, parts.last_mut()) {
+        within.push_str(&format!(" ({} waived)", counts.waived));
     }
     if counts.advised > 0 {
         let over = if counts.advised_over > 0 {

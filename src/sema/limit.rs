@@ -67,6 +67,7 @@ impl Lowering<'_> {
                 confidence,
                 paced,
                 response,
+                moved: Vec::new(),
             }),
             place: self.place(Span::new(span.start, span.start + trimmed)),
         });
@@ -191,7 +192,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn one_side(
+    pub(super) fn one_side(
         &mut self,
         quantity: Quantity,
         bound: &syntax::Bound,
@@ -610,6 +611,7 @@ impl Lowering<'_> {
                 confidence: None,
                 paced: false,
                 response,
+                moved: Vec::new(),
             }),
             place: self.place(end),
         })

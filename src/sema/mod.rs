@@ -12,9 +12,10 @@ mod response;
 mod selector;
 mod statement;
 mod value;
+mod waiver;
 
 use crate::diag::{self, Code, Diagnostic, Severity};
-use crate::ir::{Assume, Line, Policy, Probe, Selector};
+use crate::ir::{Assume, Line, Policy, Probe, Selector, Waiver};
 use crate::source::{Place, SourceFile, SourceId, Sources, Span};
 use crate::syntax;
 
@@ -52,6 +53,7 @@ struct Lowering<'s> {
     probes: Vec<Probe>,
     assumes: Vec<Assume>,
     lines: Vec<Line>,
+    waivers: Vec<Waiver>,
 }
 
 impl<'s> Lowering<'s> {
@@ -64,6 +66,7 @@ impl<'s> Lowering<'s> {
             probes: Vec::new(),
             assumes: Vec::new(),
             lines: Vec::new(),
+            waivers: Vec::new(),
         }
     }
 
@@ -83,6 +86,7 @@ impl<'s> Lowering<'s> {
         }
         self.assumes_agree();
         self.binds();
+        self.waivers_relax();
         // A mistake may have cost the file its only limit; then the mistake is the thing to tell.
         if self.lines.is_empty() && !diag::has_errors(&self.diagnostics) {
             let at = file.header.as_ref().map_or(Span::new(0, 0), |header| header.span);
@@ -102,6 +106,7 @@ impl<'s> Lowering<'s> {
             assumes: std::mem::take(&mut self.assumes),
             probes: std::mem::take(&mut self.probes),
             lines: std::mem::take(&mut self.lines),
+            waivers: std::mem::take(&mut self.waivers),
         })
     }
 

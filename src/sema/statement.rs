@@ -44,7 +44,7 @@ impl Lowering<'_> {
             StatementKind::Assume(assume) => self.assume(assume, context),
             StatementKind::Probe(_) => {}
             StatementKind::Extends(_) => self.later("extends", "a policy that extends another", statement.span),
-            StatementKind::Waive(_) => self.later("waive", "a waiver", statement.span),
+            StatementKind::Waive(waive) => self.waive(waive, context),
             StatementKind::Test(_) => self.later("test", "a test of a policy", statement.span),
             StatementKind::Audit { .. } => self.later("audit", "a held-back set", statement.span),
         }

@@ -118,6 +118,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("candle_core", &["train/", "embed/"]),
     ("candle_nn", &["train/model/"]),
     ("indicatif", &["cmd/progress.rs"]),
+    ("jiff", &["ir/day.rs"]),
     ("petgraph", &["guard/plan.rs"]),
     ("rand_chacha", &["train/random.rs"]),
     ("safetensors", &["train/tensors.rs"]),
@@ -134,6 +135,8 @@ const FACES: &[&str] = &["cmd/", "main.rs"];
 const READERS: &[&str] = &["cmd/", "main.rs", "train/folder.rs", "train/data/files.rs"];
 /// Which files may look at a clock: how long something took is shown, and decides nothing.
 const CLOCKS: &[&str] = &["cmd/progress.rs", "cmd/governed.rs"];
+/// Which file asks for the day, which decides what is still waived.
+const CALENDARS: &[&str] = &["cmd/waivers.rs"];
 
 /// Parts of the standard library behind a door.
 const STD: &[(&str, &[&str])] = &[
@@ -141,8 +144,8 @@ const STD: &[(&str, &[&str])] = &[
     ("std::io", FACES),
     ("std::env", FACES),
     ("std::process", FACES),
-    // Neither a judgement nor a decision depends on a clock or on the network.
-    ("std::time", CLOCKS),
+    // No decision depends on a clock, a judgement on no more than the day that it is given, and nothing on the network.
+    ("std::time", &["cmd/progress.rs", "cmd/governed.rs", "cmd/waivers.rs"]),
     ("std::net", &[]),
 ];
 
@@ -151,7 +154,7 @@ const WORDS: &[(&str, &[&str])] = &[
     // Their order changes from run to run, and sooner or later somebody iterates.
     ("HashMap", &[]),
     ("HashSet", &[]),
-    ("SystemTime", &[]),
+    ("SystemTime", CALENDARS),
     ("Instant", CLOCKS),
 ];
 

@@ -19,9 +19,9 @@
 use std::fs;
 
 use ftrisk::adapt::{self, Launch};
-use ftrisk::check::judge;
+use ftrisk::check::{dated, judge};
 use ftrisk::diag::{Code, Diagnostic, Severity, has_errors};
-use ftrisk::ir::{Coverage, Judgement, Level, Policy, Verdict};
+use ftrisk::ir::{Coverage, Day, Judgement, Level, Policy, Verdict};
 use ftrisk::report::{CheckReport, RunReport};
 use ftrisk::sema::compile;
 use ftrisk::source::Sources;
@@ -92,6 +92,9 @@ fn a_wrong_specification_fails() {
     let unjudged = page(&format!("```riskpolicy\n{policy}```\n```yaml\n{run}```\n"));
     assert!(unjudged[0].contains("no verdicts follow"), "{unjudged:?}");
 }
+
+/// The day on which waivers in pages hold or do not.
+const TODAY: &str = "2026-11-25";
 
 /// A fenced block of a Markdown text.
 #[derive(Debug, Clone)]
@@ -179,7 +182,10 @@ pub(super) struct Compiled {
 pub(super) fn compiled(text: &str) -> Compiled {
     let mut sources = Sources::default();
     let source = sources.add("policy.riskpolicy", text);
-    let compiled = compile(source, &sources);
+    let mut compiled = compile(source, &sources);
+    let today = Day::parse(TODAY).unwrap();
+    let dated_findings = compiled.policy.iter().flat_map(|policy| dated(policy, today));
+    compiled.diagnostics.extend(dated_findings);
     Compiled {
         sources,
         policy: compiled.policy,

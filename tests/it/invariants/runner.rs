@@ -70,6 +70,7 @@ pub fn run<'r>(toy: &'r Toy, policy: &'r Policy, later: &[usize], strict: bool) 
         schedule: None,
         strict,
         later: later.to_vec(),
+        waivers: Vec::new(),
     })));
     run.begin();
     run.walk();
