@@ -2,7 +2,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ftrisk::ir::Day;
+use ftrisk::ir::{Asks, Day, Level, Limit, Policy};
+use ftrisk::sema::compile;
+use ftrisk::source::Sources;
+use proptest::prelude::*;
 use serde_json::Value;
 
 use super::harness::{Case, Folder, Ran, read};
@@ -273,4 +276,54 @@ fn a_launch_and_a_guard_take_the_waivers_of_the_day() {
     );
     let held = guard("runs/a.yaml").stdout_has("at most 1 nats");
     assert!(!start(&held).to_string().contains("waivers"), "{}", start(&held));
+}
+
+/// The limits of a policy.
+fn limits(policy: &Policy) -> Vec<&Limit> {
+    let asked = policy.lines.iter().map(|line| &line.asks);
+    asked
+        .filter_map(|asks| match asks {
+            Asks::Limit(limit) => Some(limit),
+            Asks::Allow { .. } | Asks::Require(_) => None,
+        })
+        .collect()
+}
+
+proptest! {
+    /// Whatever is waived, no limit becomes tighter, none that may not be waived moves, and the limit as it was written is
+    /// still there.
+    #[test]
+    fn a_waiver_only_relaxes((low, width) in (256..512_u32, 0..64_u32), waived in proptest::collection::vec(("up|down", 1..256_u32), 1..5)) {
+        let high = low + width;
+        let waived = waived.into_iter().map(|(way, by)| { let to = if way == "up" { high + by } else { low - by }; (way, to) });
+        let waived: Vec<(String, u32)> = waived.collect();
+        let mut text = format!("policy \"p\"\nmax lora.rank 8\nrange batch.effective {low} to {high}\n");
+        for (way, bound) in &waived {
+            text.push_str(&format!("waive batch.effective {way} to {bound} for \"r\" until 2026-12-31 by \"a\" because \"b\"\n"));
+        }
+        let mut sources = Sources::default();
+        let source = sources.add("p.riskpolicy", text);
+        let policy = compile(source, &sources).policy.unwrap();
+        let day = Day::parse(DAY).unwrap();
+        for run in [None, Some("s")] {
+            let untouched = policy.waived_for(run, day);
+            prop_assert_eq!(untouched.as_ref(), &policy);
+        }
+        let relaxed = policy.waived_for(Some("r"), day);
+        let mut moved = 0;
+        for ((was, is), line) in limits(&policy).into_iter().zip(limits(&relaxed)).zip(&policy.lines) {
+            prop_assert_eq!(&is.as_written().unwrap_or_else(|| is.clone()), was);
+            prop_assert!(is.accepts().contains(was.accepts()));
+            moved += is.moved.len();
+            prop_assert!(is.moved.is_empty() || line.level == Level::Enforce);
+        }
+        prop_assert!(moved > 0);
+        let furthest = |to: &str, from: u32, further: fn(f64, f64) -> f64| {
+            let bounds = waived.iter().filter(|(way, _)| way == to);
+            bounds.map(|(_, bound)| f64::from(*bound)).fold(f64::from(from), further)
+        };
+        let last = limits(&relaxed).last().unwrap().accepts();
+        prop_assert_eq!(last.hi(), furthest("up", high, f64::max));
+        prop_assert_eq!(last.lo(), furthest("down", low, f64::min));
+    }
 }

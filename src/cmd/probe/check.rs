@@ -191,6 +191,7 @@ fn widened(policy: &Policy, later: &[usize], probes: &BTreeMap<usize, Probe>) ->
                     confidence: None,
                     paced: false,
                     response: Vec::new(),
+                    moved: Vec::new(),
                 }),
             });
         }
