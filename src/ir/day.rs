@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::Offset;
-use jiff::{Timestamp, Unit};
 
 /// A day of the Gregorian calendar, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,7 +13,14 @@ pub struct Day(Date);
 impl Day {
     /// Reads `2026-12-31`; `None` where the calendar has no such day.
     pub fn parse(text: &str) -> Option<Day> {
-        text.parse().ok().map(Day).filter(|day| day.to_string() == text)
+        let mut parts = text.split('-');
+        let mut part = || parts.next()?.parse().ok();
+        let (year, month, day): (i16, i8, i8) = (part()?, part()?.try_into().ok()?, part()?.try_into().ok()?);
+        // Written in one way only: no sign, no digit more or less.
+        Date::new(year, month, day)
+            .ok()
+            .map(Day)
+            .filter(|day| day.to_string() == text)
     }
 
     /// The day of a moment in seconds since 1970, UTC; the last day that there is for all that come after it.
@@ -25,17 +32,14 @@ impl Day {
     }
 
     /// Days from this one to another; negative when that is earlier.
-    pub fn days_to(self, other: Day) -> i32 {
-        // Two dates are at most four million days apart, and spans of days have no other failure.
-        self.0
-            .until((Unit::Day, other.0))
-            .map_or(i32::MAX, |span| span.get_days())
+    pub fn days_to(self, other: Day) -> i64 {
+        self.0.duration_until(other.0).as_hours() / 24
     }
 }
 
 impl fmt::Display for Day {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(out)
+        write!(out, "{:04}-{:02}-{:02}", self.0.year(), self.0.month(), self.0.day())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::quantity::Quantity;
 use crate::source::Place;
 
 /// The furthest that a waiver may reach: who needs one for longer than a year needs another limit.
-pub const MOST_DAYS: i32 = 366;
+pub const MOST_DAYS: i64 = 366;
 
 /// `waive Q up to v for "GLOB" until DATE by "…" because "…"`
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,7 @@ pub struct Moved {
     /// Whether it is the ceiling; else it is the floor.
     pub is_max: bool,
     /// Days on which the waiver still holds after this one.
-    pub days_left: i32,
+    pub days_left: i64,
 }
 
 impl Waiver {
@@ -113,7 +113,7 @@ impl Policy {
 }
 
 impl Limit {
-    fn move_bound(&mut self, waiver: &Waiver, index: usize, days_left: i32) {
+    fn move_bound(&mut self, waiver: &Waiver, index: usize, days_left: i64) {
         let end = if waiver.up { &mut self.max } else { &mut self.min };
         let Some(from) = end.replace(waiver.bound.clone()) else {
             return;
@@ -146,7 +146,7 @@ impl Limit {
 }
 
 /// `36 days left`
-pub(crate) fn days_left(days: i32) -> String {
+pub(crate) fn days_left(days: i64) -> String {
     match days {
         0 => "last day".to_owned(),
         1 => "1 day left".to_owned(),

@@ -78,7 +78,7 @@ struct WaiverJson<'a> {
     to: &'a str,
     without: &'static str,
     until: String,
-    days_left: i32,
+    days_left: i64,
     by: &'a str,
     because: &'a str,
     policy_line: usize,
