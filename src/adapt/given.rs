@@ -329,7 +329,7 @@ pub(super) fn nothing_but(source: SourceId, told: &[Told]) -> Facts {
         let open = unknown("the facts do not say it", format!("write `{name}: …`"), None);
         let key = Key {
             name: Some(name),
-            goes: None,
+            ..Key::default()
         };
         match why {
             Some(why) => facts.set(
@@ -354,7 +354,7 @@ pub(super) fn nothing_but(source: SourceId, told: &[Told]) -> Facts {
         };
         let key = Key {
             name: Some(name.to_owned()),
-            goes: None,
+            ..Key::default()
         };
         facts.set_words(*category, WordFact { words, origin, key });
     }

@@ -14,7 +14,7 @@ use super::table::{Ask, Dialect, Missing, Null, Row, Takes};
 use super::tree::{Entry, Map, Node, Scalar};
 use super::words;
 use crate::diag::Diagnostic;
-use crate::facts::{Facts, Input, Key, NumberFact, Origin, WordFact, Words};
+use crate::facts::{Facts, Input, Key, NumberFact, Origin, Stands, WordFact, Words};
 use crate::quantity::{Category, Interval};
 use crate::source::{Place, Span};
 
@@ -96,9 +96,18 @@ impl<'a> Run<'a> {
 
     /// How the run file writes a fact.
     pub(super) fn key(&self, name: &str) -> Key {
+        let entry = self.entry(name);
+        let stands = match entry.map(|entry| (&entry.value, entry.value.scalar())) {
+            None => Stands::Nothing,
+            Some((node, Some(scalar))) if self.value(name, scalar) == Value::Null => {
+                Stands::Null(self.place(node.span))
+            }
+            Some(_) => Stands::Value,
+        };
         Key {
             name: Some(name.to_owned()),
-            goes: self.entry(name).is_none().then(|| self.goes(name)),
+            goes: entry.is_none().then(|| self.goes(name)),
+            stands,
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) struct Dialect {
     pub(super) framework: &'static str,
     /// What becomes of keys that it does not know.
     pub(super) unknown: Unknown,
-    /// What other frameworks call its keys, to name the one that was meant: theirs, ours.
+    /// What other frameworks call its keys, to name the one that was meant: theirs, ours, dotted where it is nested.
     pub(super) elsewhere: &'static [(&'static str, &'static str)],
     /// The command that launches it.
     pub(super) launcher: &'static str,

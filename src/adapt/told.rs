@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::said::{point, unknown};
 use super::words::shown;
 use crate::diag::{Code, Diagnostic, Severity};
-use crate::facts::{Derived, Facts, Input, Key, NumberFact, Origin, Part, WordFact, Words, derive};
+use crate::facts::{Derived, Facts, Input, Key, NumberFact, Origin, Part, Stands, WordFact, Words, derive};
 use crate::quantity::{Category, Finite, Interval, Quantity};
 use crate::source::{Place, Sources};
 
@@ -91,7 +91,7 @@ fn holds(values: Interval, value: f64) -> bool {
 fn set(facts: &mut Facts, told: &Told, input: Input, value: f64) {
     let key = Key {
         name: Some(told.name.clone()),
-        goes: None,
+        ..Key::default()
     };
     let origin = Origin::Given(told.place);
     let values = point(value);
@@ -180,7 +180,7 @@ fn word_told(
     }
     let key = Key {
         name: Some(told.name.clone()),
-        goes: None,
+        ..Key::default()
     };
     let (words, origin) = (words.clone(), Origin::Given(told.place));
     facts.set_words(category, WordFact { words, origin, key });
@@ -216,7 +216,7 @@ fn instead(facts: &mut Facts, told: &Told, category: Category, words: &Words) ->
     let fact = facts.word(category).cloned();
     let key = Key {
         name: Some(told.name.clone()),
-        goes: None,
+        ..Key::default()
     };
     let new = WordFact {
         words: words.clone(),
@@ -272,9 +272,10 @@ fn against(told: &Told, says: &str, name: &str, is: &str, origin: &Origin, key: 
 
 /// Says which default applies, at the place where its key would go.
 fn default_of(finding: Diagnostic, name: &str, origin: &Origin, key: &Key) -> Diagnostic {
-    match (origin, key.goes) {
-        (Origin::Default { rule }, Some(place)) => finding.at(place, format!("{name} is not written: {rule}")),
-        (Origin::Default { rule }, None) => finding.note(rule.clone()),
+    match (origin, key.goes, key.stands) {
+        (Origin::Default { rule }, Some(place), _) => finding.at(place, format!("{name} is not written: {rule}")),
+        (Origin::Default { rule }, None, Stands::Null(place)) => finding.at(place, format!("{name} is null: {rule}")),
+        (Origin::Default { rule }, None, _) => finding.note(rule.clone()),
         _ => finding,
     }
 }

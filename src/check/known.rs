@@ -2,7 +2,7 @@
 
 use super::explain::{formula, used};
 use super::show;
-use crate::facts::{Derived, Facts, Input, Origin, Part, Words, derive};
+use crate::facts::{Derived, Facts, Input, Key, Origin, Part, Words, derive};
 use crate::ir::{From, Known, KnownFact};
 use crate::quantity::{CATEGORIES, Category, QUANTITIES, Quantity};
 
@@ -59,7 +59,7 @@ fn of_quantity(quantity: Quantity, facts: &Facts) -> KnownFact {
     let (values, from) = match &derived {
         Derived::Values { values, .. } => {
             let from = match only {
-                Some(fact) => of_origin(&fact.origin),
+                Some(fact) => of_origin(&fact.origin, &fact.key),
                 None => From::Derived {
                     rule: formula(&derived, facts).unwrap_or_default(),
                     missing: missing(&derived, facts),
@@ -105,8 +105,8 @@ fn of_input(input: Input, facts: &Facts) -> KnownFact {
     let shown = values.map_or_else(String::new, |values| show::input(input, values));
     let from = match fact {
         Some(fact) => match (&fact.origin, fact.values) {
-            (Origin::Default { rule }, None) => From::Absent(rule.clone()),
-            (origin, _) => of_origin(origin),
+            (Origin::Default { rule }, None) => From::Absent(fact.key.explains(rule)),
+            (origin, _) => of_origin(origin, &fact.key),
         },
         None => From::Absent(String::new()),
     };
@@ -129,9 +129,9 @@ fn of_category(category: Category, facts: &Facts) -> KnownFact {
         Some(Words::Had(had)) => (Vec::new(), (if *had { "yes" } else { "no" }).to_owned()),
         _ => (Vec::new(), String::new()),
     };
-    let from = match fact.map(|fact| (&fact.words, &fact.origin)) {
-        Some((Words::Absent, Origin::Default { rule })) => From::Absent(rule.clone()),
-        Some((_, origin)) => of_origin(origin),
+    let from = match fact.map(|fact| (&fact.words, &fact.origin, &fact.key)) {
+        Some((Words::Absent, Origin::Default { rule }, key)) => From::Absent(key.explains(rule)),
+        Some((_, origin, key)) => of_origin(origin, key),
         None => From::Unknown {
             why: format!("the run file does not say what {} is", category.name()),
             supply: String::new(),
@@ -150,11 +150,11 @@ fn of_category(category: Category, facts: &Facts) -> KnownFact {
     }
 }
 
-fn of_origin(origin: &Origin) -> From {
+fn of_origin(origin: &Origin, key: &Key) -> From {
     match origin {
         Origin::Given(place) => From::Given(*place),
         Origin::Flag(flag) => From::Flag(flag),
-        Origin::Default { rule } => From::Default(rule.clone()),
+        Origin::Default { rule } => From::Default(key.explains(rule)),
         Origin::Assumed(place) => From::Assumed(*place),
         Origin::Unknown { why, supply, place } => From::Unknown {
             why: why.clone(),

@@ -1,7 +1,7 @@
 //! Numbers and defaults as reports show them.
 
 use crate::diag::Diagnostic;
-use crate::facts::{Input, Key, Origin};
+use crate::facts::{Input, Key, Origin, Stands};
 use crate::ir::{HUGE, TINY, shown_set};
 use crate::quantity::{Domain, Finite, Interval};
 
@@ -23,18 +23,19 @@ pub(super) fn input(input: Input, values: Interval) -> String {
     }
 }
 
-/// Says which default applied to a key that is not written, at the place where the key would go.
+/// Says which default applied to a key that is not written, at the place where the key would go, or to one that is null.
 pub(super) fn with_default(finding: Diagnostic, name: &str, key: &Key, origin: &Origin) -> Diagnostic {
     let Origin::Default { rule } = origin else {
         return finding;
     };
-    let text = match key.name.as_deref() {
-        Some(key) => format!("{key} is not written: {rule}"),
-        None => format!("{name}: {rule}"),
+    let text = match (key.name.as_deref(), key.stands) {
+        (Some(key), Stands::Nothing) => format!("{key} is not written: {rule}"),
+        (_, Stands::Null(_)) => key.explains(rule),
+        _ => format!("{name}: {rule}"),
     };
-    match key.goes {
-        Some(place) => finding.at(place, text),
-        None => finding.note(text),
+    match (key.goes, key.stands) {
+        (Some(place), _) | (None, Stands::Null(place)) => finding.at(place, text),
+        _ => finding.note(text),
     }
 }
 

@@ -123,6 +123,30 @@ pub struct Key {
     pub name: Option<String>,
     /// Where the key would go when it is not written: the end of the line after which it belongs.
     pub goes: Option<Place>,
+    /// What stands under it.
+    pub stands: Stands,
+}
+
+impl Key {
+    /// Why a default applies, in the words of what stands in the run file.
+    pub fn explains(&self, rule: &str) -> String {
+        match (&self.name, self.stands) {
+            (Some(name), Stands::Null(_)) => format!("{name} is null: {rule}"),
+            _ => rule.to_owned(),
+        }
+    }
+}
+
+/// What stands under a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stands {
+    /// Nothing: the key is not written.
+    #[default]
+    Nothing,
+    /// A null, at this place.
+    Null(Place),
+    /// Something, whether or not it decides the fact.
+    Value,
 }
 
 /// A number that may not be known yet, or that the run cannot have.

@@ -72,6 +72,42 @@ fn files_that_contradict_each_other() {
 }
 
 #[test]
+fn keys_that_no_recipe_reads() {
+    let torchtune = "\
+model: {_component_: torchtune.models.llama3.lora_llama3_8b, lora_attn_modules: [q_proj], lora_ranks: 8}
+dataset: {_component_: torchtune.datasets.alpaca_dataset, packd: True}
+optimizer: {_component_: torch.optim.AdamW, learning_rate: 3e-4}
+loss: {_component_: torchtune.modules.loss.LinearCrossEntropyLoss}
+batch_size: 2
+epoch: 3
+gradient_accumulation_steps: 8
+warmup_steps: 100
+ppo_epochs: 4
+";
+    let nemo = "\
+recipe: TrainFinetuneRecipeForNextTokenPrediction
+rng: {_target_: nemo_automodel.components.training.rng.StatefulRNG, seed: 1111}
+step_scheduler: {global_batch_size: 32, local_batch_size: 8, num_epoch: 1}
+model: {_target_: nemo_automodel.NeMoAutoModelForCausalLM.from_pretrained, pretrained_model_name_or_path: m}
+dataset: {_target_: nemo_automodel.components.datasets.llm.squad.make_squad_dataset, dataset_name: rajpurkar/squad}
+optimizer: {_target_: torch.optim.AdamW, lr: 1e-5}
+max_grad_norm: 1.0
+lora_rank: 8
+";
+    for (name, text) in [("torchtune.yaml", torchtune), ("nemo.yaml", nemo)] {
+        let ran = Case::within(clone())
+            .file(name, text)
+            .args(["facts", name])
+            .run()
+            .code(2);
+        insta::assert_snapshot!(
+            format!("keys_that_no_recipe_reads_{}", name.replace(".yaml", "")),
+            ran.stderr
+        );
+    }
+}
+
+#[test]
 fn every_line_with_its_verdict() {
     let args = [
         "check",

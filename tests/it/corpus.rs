@@ -63,8 +63,9 @@ const READ: &[&str] = &[
 /// At most this share of the comparable fields of `configs/` may be disputed.
 ///
 /// Records say what is written; a fact is what happens. Half of the disputes are of that kind: a validation set that is
-/// never evaluated, a floor that the trainer never reads, a schedule that a recipe makes by itself.
-const MOST_DISPUTED: f64 = 0.02;
+/// never evaluated, a floor that the trainer never reads, a schedule that a recipe makes by itself, and, two in five of
+/// all, a seed where no recipe of NeMo Automodel looks for one.
+const MOST_DISPUTED: f64 = 0.03;
 
 /// The same of `commands/`.
 const MOST_DISPUTED_OF_COMMANDS: f64 = 0.01;
@@ -533,6 +534,36 @@ fn every_run_has_facts_and_says_what_is_wrong_with_it() {
         println!("{framework}: {found} files with findings");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Keys that a framework's own files have and that nobody reads, by the framework's sources: the folder, the beginning of
+/// the message, and how many files have it.
+const DEAD: &[(&str, &str, usize)] = &[
+    ("torchtune", "torchtune has no key `fsdp`", 1),
+    ("torchtune", "torchtune has no key `memory_efficient_fsdp_wrap`", 1),
+    ("torchtune", "torchtune's recipes for GRPO do not read `log_level`", 1),
+    ("nemo-automodel", "NeMo Automodel has no key `autocast`", 2),
+    ("nemo-automodel", "NeMo Automodel has no key `autopipeline`", 2),
+    ("nemo-automodel", "NeMo Automodel has no key `distributed_config`", 1),
+    ("nemo-automodel", "NeMo Automodel has no key `parallelizer`", 5),
+    ("nemo-automodel", "no recipe of NeMo Automodel reads `rng`", 165),
+];
+
+#[test]
+fn no_key_of_a_shipped_file_is_called_unknown_that_is_read() {
+    let Some(corpus) = corpus() else { return };
+    for framework in ["torchtune", "nemo-automodel"] {
+        let mut met: BTreeMap<String, usize> = BTreeMap::new();
+        for path in files(&corpus.join("configs").join(framework)) {
+            let found = read_file(&path, Launch::default()).diagnostics;
+            for found in found.into_iter().filter(|found| found.code == Code::UnknownKey) {
+                *met.entry(found.message).or_default() += 1;
+            }
+        }
+        let dead = DEAD.iter().filter(|(folder, ..)| *folder == framework);
+        let dead: BTreeMap<String, usize> = dead.map(|(_, key, files)| ((*key).to_owned(), *files)).collect();
+        assert_eq!(met, dead, "{framework}");
+    }
 }
 
 /// Files of tests and tutorials that are whole recipes: they train, whatever folder they lie in.

@@ -24,14 +24,11 @@ pinned wheel takes is marked ``class@axolotl-version``.
 
 from __future__ import annotations
 
-import argparse
 import ast
-import subprocess
-import sys
-import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from keys import Classes, parser, tree_of, wheels, write
 
 # The newest wheel, and the one whose trainer the reader was written against.
 VERSIONS = ("0.21.0", "0.18.0")
@@ -39,13 +36,11 @@ VERSIONS = ("0.21.0", "0.18.0")
 ROOT = "AxolotlInputConfig"
 INTEGRATIONS = "axolotl.integrations."
 
-Classes = dict[str, ast.ClassDef]
-
 
 def trees(folder: Path) -> Iterator[ast.Module]:
     """The syntax trees of all Python files of a folder."""
     for path in sorted(folder.rglob("*.py")):
-        yield ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        yield tree_of(path)
 
 
 def classes_of(folder: Path) -> Classes:
@@ -116,44 +111,25 @@ def read_keys(package: Path) -> dict[str, str]:
     return keys
 
 
-def unpacked_wheel(version: str, wheels: Path | None, work: Path) -> Path:
-    """The package folder of a pinned wheel, downloaded unless ``wheels`` has it."""
-    label = f"axolotl-{version}"
-    folder = (wheels or work) / label
-    if wheels is None:
-        download = work / "download" / label
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        # Newer releases ask for a newer Python than reading them takes.
-        command += ["--only-binary=:all:", "--python-version", "3.12"]
-        subprocess.run([*command, "--dest", str(download), f"axolotl=={version}"], check=True)
-        (wheel,) = download.glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(folder)
-    if not (folder / "axolotl").is_dir():
-        raise SystemExit(f"{folder} has no folder axolotl")
-    return folder / "axolotl"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--wheels", type=Path, help="folder of unpacked wheels, axolotl-VERSION/axolotl/")
-    options = parser.parse_args()
+    options = parser(__doc__, "axolotl-VERSION/axolotl/").parse_args()
 
     rows: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as temporary:
+    with wheels(options.wheels) as pinned:
         for version in VERSIONS:
-            package = unpacked_wheel(version, options.wheels, Path(temporary))
+            package = pinned.unpacked("axolotl", version)
             mark = "" if version == VERSIONS[0] else f"@axolotl-{version}"
             for key, owner in read_keys(package).items():
                 rows.setdefault(key, owner + mark)
 
-    print("# keys that Axolotl's config schema takes; made by tests/reference/axolotl_keys.py")
-    print("# axolotl: " + "; ".join(f"{version} wheel" for version in VERSIONS))
-    print("# CLASS:PACKAGE: only where plugins names a plugin of that package")
-    print("# CLASS@PACKAGE-VERSION: only that older version takes the key")
-    print("# not listed: what plugins from elsewhere add")
-    for key, owner in sorted(rows.items()):
-        print(f"axolotl\t{key}\t{owner}")
+    header = (
+        "keys that Axolotl's config schema takes; made by tests/reference/axolotl_keys.py",
+        "axolotl: " + "; ".join(f"{version} wheel" for version in VERSIONS),
+        "CLASS:PACKAGE: only where plugins names a plugin of that package",
+        "CLASS@PACKAGE-VERSION: only that older version takes the key",
+        "not listed: what plugins from elsewhere add",
+    )
+    write(header, (("axolotl", key, owner) for key, owner in rows.items()))
 
 
 if __name__ == "__main__":

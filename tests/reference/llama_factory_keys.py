@@ -24,14 +24,10 @@ a key that only an older pinned input accepts is marked ``class@package-version`
 
 from __future__ import annotations
 
-import argparse
 import ast
-import subprocess
-import sys
-import tempfile
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
+
+from keys import Classes, classes_of, init_fields, parser, tree_of, wheels, write
 
 # The last published llamafactory, and the ends of the transformers range that
 # it and the source tree allow: newest 5.x, last 4.x, oldest. Newest first.
@@ -68,33 +64,7 @@ NOTES = (
     "not listed: the extra TrainingArguments of mcore_adapter (USE_MCA=1)",
 )
 
-Classes = dict[str, ast.ClassDef]
 Rows = dict[tuple[str, str], str]
-
-
-def classes_of(path: Path) -> Classes:
-    """The top-level classes of a Python file, by name."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-
-
-def is_init_field(node: ast.AnnAssign) -> bool:
-    """Whether an annotated class attribute is a field that ``__init__`` takes."""
-    if "ClassVar" in ast.unparse(node.annotation):
-        return False
-    if isinstance(node.value, ast.Call) and ast.unparse(node.value.func).endswith("field"):
-        for keyword in node.value.keywords:
-            if keyword.arg == "init" and isinstance(keyword.value, ast.Constant):
-                return bool(keyword.value.value)
-    return True
-
-
-def own_fields(node: ast.ClassDef) -> Iterator[str]:
-    """Names of the init fields that a dataclass declares itself."""
-    for item in node.body:
-        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-            if is_init_field(item):
-                yield item.target.id
 
 
 def all_fields(name: str, local: Classes, base: Classes) -> dict[str, str]:
@@ -105,7 +75,7 @@ def all_fields(name: str, local: Classes, base: Classes) -> dict[str, str]:
     bases are unrelated; the class itself wins over all of them.
     """
     node = local[name]
-    found = {field: name for field in own_fields(node)}
+    found = {field: name for field in init_fields(node)}
     for parent in node.bases:
         parent_name = ast.unparse(parent)
         if parent_name in TRANSFORMERS_ALIAS:
@@ -138,53 +108,29 @@ def read_keys(llamafactory: Path, transformers: Path) -> Rows:
     return rows
 
 
-def unpacked_wheel(package: str, version: str, wheels: Path | None, work: Path) -> Path:
-    """The package folder of a pinned wheel, downloaded unless ``wheels`` has it."""
-    label = f"{package}-{version}"
-    if wheels is not None:
-        folder = wheels / label
-    else:
-        folder = work / label
-        download = work / "download" / label
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--only-binary=:all:", "--dest", str(download), f"{package}=={version}"]
-        subprocess.run(command, check=True)
-        (wheel,) = download.glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(folder)
-    if not (folder / package).is_dir():
-        raise SystemExit(f"{folder} has no folder {package}")
-    return folder / package
-
-
 def source_version(package: Path) -> str:
     """VERSION of an unpacked llamafactory, without running it."""
-    for node in ast.parse((package / "extras/env.py").read_text(encoding="utf-8")).body:
+    for node in tree_of(package / "extras/env.py").body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "VERSION":
             return str(ast.literal_eval(node.value))
     return "unknown"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--wheels", type=Path, help="folder of unpacked wheels, PACKAGE-VERSION/PACKAGE/")
-    parser.add_argument("--source", type=Path, help="unpacked llamafactory source tree (has src/llamafactory)")
-    parser.add_argument("--commit", default="unknown", help="commit of --source, for the header")
-    options = parser.parse_args()
+    arguments = parser(__doc__, "PACKAGE-VERSION/PACKAGE/")
+    arguments.add_argument("--source", type=Path, help="unpacked llamafactory source tree (has src/llamafactory)")
+    arguments.add_argument("--commit", default="unknown", help="commit of --source, for the header")
+    options = arguments.parse_args()
 
-    with tempfile.TemporaryDirectory() as temporary:
-        work = Path(temporary)
+    with wheels(options.wheels) as pinned:
         versions = []  # llamafactory inputs, newest first: (label, header text, folder)
         if options.source is not None:
             tree = options.source / "src" / "llamafactory"
             version = source_version(tree)
             versions.append((f"llamafactory-{version}", f"{version} source, commit {options.commit}", tree))
-        wheel = unpacked_wheel("llamafactory", LLAMAFACTORY, options.wheels, work)
+        wheel = pinned.unpacked("llamafactory", LLAMAFACTORY)
         versions.append((f"llamafactory-{LLAMAFACTORY}", f"{LLAMAFACTORY} wheel", wheel))
-        bases = [
-            (f"transformers-{version}", unpacked_wheel("transformers", version, options.wheels, work))
-            for version in TRANSFORMERS
-        ]
+        bases = [(f"transformers-{version}", pinned.unpacked("transformers", version)) for version in TRANSFORMERS]
 
         rows = read_keys(versions[0][2], bases[0][1])
         for label, folder in bases[1:]:
@@ -194,14 +140,14 @@ def main() -> None:
             for key, owner in read_keys(folder, bases[0][1]).items():
                 rows.setdefault(key, f"{owner}@{label}")
 
-    print("# keys that LLaMA-Factory's loaders accept; made by tests/reference/llama_factory_keys.py")
-    print("# llamafactory: " + "; ".join(text for _, text, _ in versions))
-    print("# transformers: " + "; ".join(f"{version} wheel" for version in TRANSFORMERS))
-    print("# CLASS@PACKAGE-VERSION: only that older version accepts the key")
-    for note in NOTES:
-        print(f"# {note}")
-    for (loader, key), owner in sorted(rows.items()):
-        print(f"{loader}\t{key}\t{owner}")
+    header = (
+        "keys that LLaMA-Factory's loaders accept; made by tests/reference/llama_factory_keys.py",
+        "llamafactory: " + "; ".join(text for _, text, _ in versions),
+        "transformers: " + "; ".join(f"{version} wheel" for version in TRANSFORMERS),
+        "CLASS@PACKAGE-VERSION: only that older version accepts the key",
+        *NOTES,
+    )
+    write(header, ((loader, key, owner) for (loader, key), owner in rows.items()))
 
 
 if __name__ == "__main__":

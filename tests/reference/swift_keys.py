@@ -22,14 +22,9 @@ that the command itself takes off before anything is parsed.
 
 from __future__ import annotations
 
-import argparse
 import ast
-import subprocess
-import sys
-import tempfile
-import zipfile
-from collections.abc import Iterator
-from pathlib import Path
+
+from keys import Classes, classes_of, init_fields, parser, wheels, write
 
 SWIFT = "4.6.0"
 TRANSFORMERS = "5.8.0"
@@ -49,33 +44,11 @@ LAUNCHER = {
     "megatron": ("ENV", "colocate_groups", "config", "gpus", "nnodes", "rollout", "teacher", "train"),
 }
 
-Classes = dict[str, ast.ClassDef]
-
-
-def classes_of(path: Path) -> Classes:
-    """The top-level classes of a Python file, by name."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-
-
-def own_fields(node: ast.ClassDef) -> Iterator[str]:
-    """Names of the init fields that a dataclass declares itself."""
-    for item in node.body:
-        if not (isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)):
-            continue
-        if "ClassVar" in ast.unparse(item.annotation):
-            continue
-        if isinstance(item.value, ast.Call) and ast.unparse(item.value.func).endswith("field"):
-            init = [keyword.value for keyword in item.value.keywords if keyword.arg == "init"]
-            if any(isinstance(value, ast.Constant) and value.value is False for value in init):
-                continue
-        yield item.target.id
-
 
 def all_fields(name: str, swift: Classes, base: Classes) -> dict[str, str]:
     """Init fields of class ``name`` with the declaring class, bases included."""
     node = swift[name]
-    found = {field: name for field in own_fields(node)}
+    found = {field: name for field in init_fields(node)}
     for parent in node.bases:
         parent_name = ast.unparse(parent)
         if parent_name in TRANSFORMERS_ALIAS:
@@ -89,31 +62,12 @@ def all_fields(name: str, swift: Classes, base: Classes) -> dict[str, str]:
     return found
 
 
-def unpacked_wheel(package: str, version: str, wheels: Path | None, work: Path) -> Path:
-    """The folder of a pinned wheel, downloaded unless ``wheels`` has it."""
-    label = f"{package}-{version}"
-    if wheels is not None:
-        return wheels / label
-    folder = work / label
-    download = work / "download" / label
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    command += ["--only-binary=:all:", "--dest", str(download), f"{package}=={version}"]
-    subprocess.run(command, check=True)
-    (wheel,) = download.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
-    return folder
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--wheels", type=Path, help="folder of unpacked wheels, PACKAGE-VERSION/")
-    options = parser.parse_args()
+    options = parser(__doc__, "PACKAGE-VERSION/").parse_args()
 
-    with tempfile.TemporaryDirectory() as temporary:
-        work = Path(temporary)
-        swift_folder = unpacked_wheel("ms_swift", SWIFT, options.wheels, work) / "swift"
-        base_folder = unpacked_wheel("transformers", TRANSFORMERS, options.wheels, work) / "transformers"
+    with wheels(options.wheels) as pinned:
+        swift_folder = pinned.unpacked("ms_swift", SWIFT, "swift")
+        base_folder = pinned.unpacked("transformers", TRANSFORMERS)
         base: Classes = {}
         for name in ("training_args.py", "training_args_seq2seq.py"):
             base |= classes_of(base_folder / name)
@@ -133,10 +87,11 @@ def main() -> None:
         for key in LAUNCHER[command]:
             rows.setdefault((command, key), "Launcher")
 
-    print("# keys that ms-swift's training commands accept; made by tests/reference/swift_keys.py")
-    print(f"# ms-swift: {SWIFT} wheel; transformers: {TRANSFORMERS} wheel")
-    for (command, key), owner in sorted(rows.items()):
-        print(f"{command}\t{key}\t{owner}")
+    header = (
+        "keys that ms-swift's training commands accept; made by tests/reference/swift_keys.py",
+        f"ms-swift: {SWIFT} wheel; transformers: {TRANSFORMERS} wheel",
+    )
+    write(header, ((command, key, owner) for (command, key), owner in rows.items()))
 
 
 if __name__ == "__main__":

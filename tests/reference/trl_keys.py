@@ -26,14 +26,11 @@ has the configs of every trainer that takes it, in whichever pinned version.
 
 from __future__ import annotations
 
-import argparse
 import ast
-import subprocess
-import sys
-import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from keys import Classes, classes_of, init_fields, parser, wheels, write
 
 # Newest first. TRL changes its configs with every release: the newest, the last
 # before 1.0, the one alignment-handbook asks for, and the last that called the
@@ -54,35 +51,13 @@ PARSER = {"env": "TrlParser"} | {key: "accelerate" for key in LAUNCH.split()}
 # Configs of models that are no language models.
 IMAGES = {"AlignPropConfig", "DDPOConfig"}
 
-Classes = dict[str, ast.ClassDef]
-
-
-def classes_of(path: Path) -> Classes:
-    """The top-level classes of a Python file, by name."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-
-
-def own_fields(node: ast.ClassDef) -> Iterator[str]:
-    """Names of the init fields that a dataclass declares itself."""
-    for item in node.body:
-        if not (isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)):
-            continue
-        is_init = True
-        if isinstance(item.value, ast.Call) and ast.unparse(item.value.func).endswith("field"):
-            for keyword in item.value.keywords:
-                if keyword.arg == "init" and isinstance(keyword.value, ast.Constant):
-                    is_init = bool(keyword.value.value)
-        if is_init and "ClassVar" not in ast.unparse(item.annotation):
-            yield item.target.id
-
 
 def all_fields(name: str, known: Classes) -> set[str]:
     """Init fields of a class and of those of its bases that are known."""
     node = known.get(name.rsplit(".", 1)[-1])
     if node is None:
         return set()
-    found = set(own_fields(node))
+    found = set(init_fields(node))
     for parent in node.bases:
         if ast.unparse(parent) != name:
             found |= all_fields(ast.unparse(parent), known)
@@ -103,7 +78,7 @@ def read_trl(trl: Path) -> tuple[dict[str, set[str]], dict[str, str]]:
     beside: dict[str, str] = {}
     for name in sorted(known):
         if name in BESIDE:
-            for key in own_fields(known[name]):
+            for key in init_fields(known[name]):
                 beside[key] = name
         elif name.endswith("Config") and not name.startswith("_") and name != "BaseConfig" and name not in IMAGES:
             if not reaches(name, known):
@@ -125,44 +100,25 @@ def read_handbook(path: Path) -> Iterator[tuple[str, str]]:
     nested = {"DatasetConfig", "DatasetMixtureConfig"}
     for name, node in classes_of(path).items():
         if name not in nested:
-            for key in own_fields(node):
+            for key in init_fields(node):
                 yield key, name
 
 
-def unpacked_wheel(package: str, version: str, wheels: Path | None, work: Path) -> Path:
-    """The package folder of a pinned wheel, downloaded unless ``wheels`` has it."""
-    label = f"{package}-{version}"
-    folder = (wheels or work) / label
-    if wheels is None:
-        download = work / "download" / label
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--only-binary=:all:", "--dest", str(download), f"{package}=={version}"]
-        subprocess.run(command, check=True)
-        (wheel,) = download.glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(folder)
-    if not (folder / package).is_dir():
-        raise SystemExit(f"{folder} has no folder {package}")
-    return folder / package
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--wheels", type=Path, help="folder of unpacked wheels, PACKAGE-VERSION/PACKAGE/")
-    parser.add_argument("--handbook", action="append", default=[], help="COMMIT:FILE of alignment-handbook's configs.py")
-    options = parser.parse_args()
+    arguments = parser(__doc__, "PACKAGE-VERSION/PACKAGE/")
+    arguments.add_argument("--handbook", action="append", default=[], help="COMMIT:FILE of alignment-handbook's configs.py")
+    options = arguments.parse_args()
 
     rows: dict[str, str] = dict(PARSER)
     trainers: dict[str, set[str]] = {}
-    with tempfile.TemporaryDirectory() as temporary:
-        work = Path(temporary)
+    with wheels(options.wheels) as pinned:
         for at, version in enumerate(TRANSFORMERS):
-            folder = unpacked_wheel("transformers", version, options.wheels, work)
+            folder = pinned.unpacked("transformers", version)
             mark = f"@transformers-{version}" if at else ""
-            for key in own_fields(classes_of(folder / "training_args.py")["TrainingArguments"]):
+            for key in init_fields(classes_of(folder / "training_args.py")["TrainingArguments"]):
                 rows.setdefault(key, f"TrainingArguments{mark}")
         for at, version in enumerate(TRL):
-            of_trainers, beside = read_trl(unpacked_wheel("trl", version, options.wheels, work))
+            of_trainers, beside = read_trl(pinned.unpacked("trl", version))
             mark = f"@trl-{version}" if at else ""
             for key, owner in beside.items():
                 rows.setdefault(key, f"{owner}{mark}")
@@ -179,13 +135,14 @@ def main() -> None:
     for key, owners in trainers.items():
         rows.setdefault(key, ",".join(sorted(owners)))
 
-    print("# keys that TRL's config loader accepts; made by tests/reference/trl_keys.py")
-    print("# trl: " + "; ".join(f"{version} wheel" for version in TRL))
-    print("# transformers: " + "; ".join(f"{version} wheel" for version in TRANSFORMERS))
-    print("# alignment-handbook: " + "; ".join(commit for commit, _ in handbooks))
-    print("# CLASS@PACKAGE-VERSION or @COMMIT: only that older version accepts the key")
-    for key, owner in sorted(rows.items()):
-        print(f"trl\t{key}\t{owner}")
+    header = (
+        "keys that TRL's config loader accepts; made by tests/reference/trl_keys.py",
+        "trl: " + "; ".join(f"{version} wheel" for version in TRL),
+        "transformers: " + "; ".join(f"{version} wheel" for version in TRANSFORMERS),
+        "alignment-handbook: " + "; ".join(commit for commit, _ in handbooks),
+        "CLASS@PACKAGE-VERSION or @COMMIT: only that older version accepts the key",
+    )
+    write(header, (("trl", key, owner) for key, owner in rows.items()))
 
 
 if __name__ == "__main__":

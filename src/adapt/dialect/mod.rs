@@ -13,6 +13,7 @@ pub(super) mod llama_factory;
 pub(super) mod llama_factory_v1;
 pub(super) mod mlx_lm;
 pub(super) mod nemo;
+mod nemo_keys;
 pub(super) mod peft;
 pub(super) mod peft_benchmark;
 mod plain;

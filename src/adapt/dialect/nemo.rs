@@ -1,10 +1,9 @@
 //! NeMo Automodel's recipes.
 //!
 //! Read against commit 36044ad3. A recipe is a mapping of components, read with PyYAML; then every text that Python could
-//! read as a number, a bool or None becomes one, so that `1e-8` and `none` are what they look like. Keys that no
-//! component asks for are passed over without a word, and recipes ask by name: there is no list of them.
+//! read as a number, a bool or None becomes one, so that `1e-8` and `none` are what they look like.
 
-use super::{plain, quantized};
+use super::{nemo_keys, plain, quantized};
 use crate::adapt::format::Format;
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default, of_switch, one, point, unknown};
@@ -28,7 +27,7 @@ pub(in crate::adapt) static DIALECT: Dialect = Dialect {
     framework: "NeMo Automodel",
     launcher: "automodel",
     unknown: Unknown::Drops,
-    elsewhere: &[],
+    elsewhere: nemo_keys::ELSEWHERE,
     loader: Loader::PyYamlThenPython,
     default: "NeMo Automodel's default",
     nested_text_is_read: true,
@@ -61,7 +60,6 @@ const fn count(key: &'static str) -> Ask {
     }
 }
 
-const RATE: Row = row("optimizer.lr", LearningRate, Real, Absent(""));
 /// Numbers of LoRA.
 const LORA: &[Row] = &[
     row("peft.dim", Rank, Whole, Is(8.0)),
@@ -81,19 +79,6 @@ const RECIPES: &[(&str, &str)] = &[
     ("KnowledgeDistillationRecipeForNextTokenPrediction", "kd"),
     ("KnowledgeDistillationRecipeForVLM", "kd"),
     ("PretrainRecipeForMultimodal", "pt"),
-];
-
-/// Optimizers by the last part of their path.
-const OPTIMIZERS: &[(&str, &str)] = &[
-    ("Adam", "adam"),
-    ("AdamW", "adamw"),
-    // Transformer Engine decouples the decay unless `adam_w_mode` is false.
-    ("FusedAdam", "adamw"),
-    ("FlashAdamW", "adamw"),
-    ("SGD", "sgd"),
-    ("Muon", "muon"),
-    ("Lion", "lion"),
-    ("Adafactor", "adafactor"),
 ];
 
 /// `lr_decay_style`.
@@ -131,6 +116,15 @@ fn read(run: &mut Run<'_>, launch: Launch) {
     );
     run.absent(LoraPlusRatio, "peft", "NeMo Automodel has no LoRA+");
     launch::lineage(run);
+    let is_draft = is_draft(run);
+    let has_own_schedule = recipe_of(run).is_some_and(|recipe| recipe.contains("Multimodal"));
+    nemo_keys::check(run, is_draft, !has_own_schedule);
+}
+
+/// The class of the recipe, where one is written.
+fn recipe_of(run: &mut Run<'_>) -> Option<String> {
+    let path = component(run, "recipe");
+    path.given().map(|path| last_part(path).to_owned())
 }
 
 /// Whether the recipe trains a draft model for speculative decoding, and is configured under `recipe_args`.
@@ -261,7 +255,10 @@ fn targets(run: &mut Run<'_>) {
 }
 
 fn quantization(run: &mut Run<'_>) -> (Option<&'static str>, Origin) {
-    let mut found = (Some("none"), by_default("no `quantization` is written"));
+    let mut found = (
+        Some("none"),
+        by_default("without `quantization` the base is loaded as it is"),
+    );
     for (key, word) in [
         ("quantization.load_in_8bit", "8bit"),
         ("quantization.load_in_4bit", "4bit"),
@@ -327,7 +324,10 @@ fn packing(run: &mut Run<'_>) -> Option<bool> {
     let (packs, origin) = match &size {
         Said::Value(size, place) => (Some(*size > 0.0), Origin::Given(*place)),
         Said::Unclear(origin) => (None, origin.clone()),
-        Said::Nothing => (Some(false), by_default("no packed_sequence_size is written")),
+        Said::Nothing => (
+            Some(false),
+            by_default("without packed_sequence_size nothing is packed"),
+        ),
     };
     run.fact(Packs, key, of_switch(packs), origin);
     let length = match size {
@@ -374,11 +374,16 @@ fn batch(run: &mut Run<'_>) {
         run.nameless(GlobalBatch, None, by_default("draft recipes count batches per device"));
         return;
     }
-    for (fact, key) in [
-        (GlobalBatch, "step_scheduler.global_batch_size"),
-        (PerDevice, "step_scheduler.local_batch_size"),
-    ] {
-        needed(run, &row(key, fact, Whole, Absent("")));
+    let (global, local) = ("step_scheduler.global_batch_size", "step_scheduler.local_batch_size");
+    // Recipes that measure or draw count by themselves, and have no default.
+    let has_defaults = recipe_of(run).is_some_and(|recipe| {
+        let counts = ["Benchmarking", "Multimodal", "Diffusion"];
+        RECIPES.iter().any(|(known, _)| *known == recipe) && !counts.iter().any(|part| recipe.contains(part))
+    });
+    for (fact, key, default) in [(GlobalBatch, global, 32.0), (PerDevice, local, 1.0)] {
+        let default = has_defaults.then_some((default, DIALECT.default));
+        let why = "this recipe may have no default for it";
+        plain::or_else(run, &row(key, fact, Whole, Absent("")), default, why);
     }
     run.nameless(
         Accumulation,
@@ -402,12 +407,6 @@ fn batch(run: &mut Run<'_>) {
     }
 }
 
-/// A number of which the recipe has no default; `null` is as good as nothing.
-fn needed(run: &mut Run<'_>, row: &Row) {
-    let why = format!("`{}` is not written, and there is no default for it", row.key);
-    plain::or_else(run, &row.or_null(), None, &why);
-}
-
 /// Epochs and the maximum of steps; the run ends at the first of them.
 fn length(run: &mut Run<'_>) {
     let (epochs, steps) = if is_draft(run) {
@@ -418,13 +417,13 @@ fn length(run: &mut Run<'_>) {
     match run.number(&count(steps)) {
         Said::Value(steps_said, place) => run.fact(MaxSteps, steps, point(steps_said), Origin::Given(place)),
         Said::Unclear(origin) => run.fact(MaxSteps, steps, Some(MaxSteps.domain().interval), origin),
-        Said::Nothing => run.absent(MaxSteps, steps, "no max_steps is written: num_epochs decides"),
+        Said::Nothing => run.absent(MaxSteps, steps, "without max_steps num_epochs decides"),
     }
     match run.number(&count(epochs)) {
         Said::Value(passes, place) => run.fact(Epochs, epochs, point(passes), Origin::Given(place)),
         Said::Unclear(origin) => run.fact(Epochs, epochs, Some(Epochs.domain().interval), origin),
         Said::Nothing if run.facts.values(MaxSteps).is_some() => {
-            run.absent(Epochs, epochs, "no num_epochs is written: max_steps decides");
+            run.absent(Epochs, epochs, "without num_epochs max_steps decides");
         }
         Said::Nothing if is_draft(run) => run.fact(Epochs, epochs, point(1.0), by_default(DIALECT.default)),
         Said::Nothing => {
@@ -436,31 +435,25 @@ fn length(run: &mut Run<'_>) {
 
 /// The rate, the optimizer and its decay.
 fn rate(run: &mut Run<'_>) {
-    needed(run, &RATE);
-    let path = component(run, "optimizer");
-    let (word, origin) = match path {
-        Said::Value(path, place) => {
-            let known = OPTIMIZERS.iter().find(|(class, _)| *class == last_part(&path));
-            let decouples = !matches!(run.switch("optimizer.adam_w_mode"), Said::Value(false, _));
-            let word = match known {
-                Some((_, "adamw")) if !decouples => "adam",
-                Some((_, word)) => word,
-                None => "other",
-            };
-            (Some(word), Origin::Given(place))
-        }
-        Said::Unclear(origin) => (None, origin),
-        Said::Nothing => (
-            Some("adamw"),
-            by_default("without `_target_` the recipe makes an AdamW"),
-        ),
-    };
-    run.tell(Category::Optimizer, "optimizer._target_", one(word), origin);
-    let decay = match word {
-        Some("adam" | "sgd") => row("optimizer.weight_decay", WeightDecay, Real, Is(0.0)),
-        _ => row("optimizer.weight_decay", WeightDecay, Real, Is(0.01)),
-    };
-    run.numbers(&[decay]);
+    const CLASS: &str = "optimizer._target_";
+    const LR: &str = "optimizer.lr";
+    const DECAY: &str = "optimizer.weight_decay";
+    let class = run.text(CLASS);
+    if is_draft(run) && class == Said::Nothing {
+        let rule = "without `_target_` the recipe makes an AdamW";
+        run.tell(Category::Optimizer, CLASS, one(Some("adamw")), by_default(rule));
+        plain::required(run, &row(LR, LearningRate, Real, Absent("")));
+        run.numbers(&[row(DECAY, WeightDecay, Real, Is(0.0))]);
+        return;
+    }
+    if class == Said::Nothing {
+        plain::missing(run, CLASS);
+    }
+    plain::optimizer(run, (CLASS, class), LR, DECAY);
+    // Fused kernels decouple the decay unless they are told not to.
+    if let Said::Value(false, place) = run.switch("optimizer.adam_w_mode") {
+        run.tell(Category::Optimizer, CLASS, one(Some("adam")), Origin::Given(place));
+    }
 }
 
 /// Constant without `lr_scheduler`; with it a warm-up from a tenth of the rate, and a decay to a hundredth.
@@ -604,13 +597,14 @@ fn clipping(run: &mut Run<'_>) {
     run.tell(Category::Clipping, key, Words::Had(true), origin);
 }
 
+/// Recipes make their generator from `seed` at the top, those for draft models from how they shuffle.
 fn seed(run: &mut Run<'_>) {
-    let key = ["rng.seed", "seed"]
-        .into_iter()
-        .find(|key| run.entry(key).is_some())
-        .unwrap_or("seed");
-    let why = "no seed is written: the recipe falls back on one of its own";
-    run.numbers(&[row(key, Seed, Whole, Absent(why)).or_null()]);
+    let (key, default) = match recipe_of(run) {
+        _ if is_draft(run) => ("recipe_args.shuffle_seed", 42.0),
+        Some(recipe) if recipe.contains("Multimodal") => ("seed", 4396.0),
+        _ => ("seed", 42.0),
+    };
+    run.numbers(&[row(key, Seed, Whole, Is(default))]);
     launch::seeded(run);
 }
 
@@ -624,7 +618,7 @@ fn evaluation(run: &mut Run<'_>) {
         .find(|entry| entry.name().starts_with(KEY) && entry.value.map().is_some());
     let (had, origin) = match named {
         Some(entry) => (true, Origin::Given(run.place(entry.key.span))),
-        None => (false, by_default("no validation_dataset is written")),
+        None => (false, by_default("without validation_dataset nothing is evaluated")),
     };
     run.tell(Category::Evaluation, KEY, Words::Had(had), origin);
 }

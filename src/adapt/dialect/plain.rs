@@ -1,15 +1,17 @@
 //! What frameworks that stand on PyTorch or MLX alone share: optimizers by the name of their class, keys that must be
-//! there, keys that nobody reads, and runs that end at whichever of two bounds comes first.
+//! there, and runs that end at whichever of two bounds comes first.
 //!
-//! Defaults were read in PyTorch 2.9, bitsandbytes 0.48 and torchao 0.14.
+//! Defaults were read in PyTorch 2.9, bitsandbytes 0.48, torchao 0.14, Transformer Engine 2, flashoptim 0.1 and NeMo
+//! Automodel 0.7.
+//!
+//! A rate that is missing is the default of the optimizer's class, as the framework makes the class without it; where
+//! the framework itself asks for the rate, it is required.
 
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default, one, point, unknown};
-use crate::adapt::screen;
 use crate::adapt::table::Row;
 use crate::adapt::table::Takes::Real;
 use crate::adapt::table::{Missing, row};
-use crate::adapt::tree::{Data, Node};
 use crate::diag::{Code, Diagnostic};
 use crate::facts::Input::{
     Accumulation, ClipNorm, LearningRate, MaxSteps, ModelParallel, PerDevice, Rows, Seed, WeightDecay, WorldSize,
@@ -38,6 +40,15 @@ const OPTIMIZERS: &[Optimizer] = &[
     ("torchao", "AdamW8bit", "adamw_8bit", 1e-3, 0.01),
     ("torchao", "AdamW4bit", "other", 1e-3, 0.01),
     ("torchao", "AdamWFp8", "other", 1e-3, 0.01),
+    ("transformer_engine", "FusedAdam", "adamw", 1e-3, 0.0),
+    ("flashoptim", "FlashAdamW", "adamw", 1e-3, 0.01),
+    // NeMo Automodel's own, and what it makes of Dion's.
+    ("nemo_automodel", "AdamConfig", "adam", 1e-4, 0.01),
+    ("nemo_automodel", "AdamWConfig", "adamw", 1e-4, 0.01),
+    ("nemo_automodel", "FusedAdamConfig", "adamw", 1e-4, 0.01),
+    ("nemo_automodel", "FlashAdamWConfig", "adamw", 1e-4, 0.01),
+    ("nemo_automodel", "MuonConfig", "muon", 5e-4, 0.0),
+    ("dion", "Muon", "muon", 5e-4, 0.0),
 ];
 
 /// Sets the optimizer that a class is, and with it the learning rate and the weight decay; `class` is a dotted path.
@@ -97,16 +108,21 @@ pub(super) fn or_else(run: &mut Run<'_>, row: &Row, default: Option<(f64, &str)>
 
 /// Sets the fact of a row whose key has to be there: the framework fails without it.
 pub(super) fn required(run: &mut Run<'_>, row: &Row) {
-    if run.asked(row) == Said::Nothing
-        && let Some(goes) = run.key(row.key).goes
-    {
+    if run.asked(row) == Said::Nothing {
+        missing(run, row.key);
+    }
+    or_else(run, row, None, "the framework has no default for it");
+}
+
+/// Reports a key that has to be there and is not.
+pub(super) fn missing(run: &mut Run<'_>, key: &str) {
+    if let Some(goes) = run.key(key).goes {
         let framework = run.facts.framework;
-        let diagnostic = Diagnostic::new(Code::ValueType, format!("`{}` is missing", row.key))
+        let diagnostic = Diagnostic::new(Code::ValueType, format!("`{key}` is missing"))
             .at(goes, "it would go here")
             .help(format!("write it; {framework} has no default for it, and fails"));
         run.diagnostics.push(diagnostic);
     }
-    or_else(run, row, None, "the framework has no default for it");
 }
 
 /// Says that nothing is clipped, and that no key would change it.
@@ -177,43 +193,6 @@ pub(super) fn first_of(run: &mut Run<'_>, key: &'static str, bound: f64, passes:
             let origin = unknown(why, "say --dataset-rows N and --world-size N", place);
             run.fact(MaxSteps, key, Interval::new(domain.lo(), bound), origin);
         }
-    }
-}
-
-/// Reports keys at the top of a file that the framework never reads, though another one would: theirs, ours.
-///
-/// A key that the file itself refers to is somebody's variable.
-pub(super) fn strays(run: &mut Run<'_>, names: &[(&'static str, &'static str)]) {
-    let root = run.root();
-    for entry in &root.entries {
-        let Some((theirs, ours)) = names.iter().find(|(theirs, _)| *theirs == entry.name()) else {
-            continue;
-        };
-        let reference = format!("${{{theirs}}}");
-        let is_referred = root.entries.iter().any(|other| refers(run, &other.value, &reference));
-        if is_referred || screen::speaks(entry, run.pages()) {
-            continue;
-        }
-        let framework = run.facts.framework;
-        let diagnostic = Diagnostic::new(Code::UnknownKey, format!("{framework} has no key `{theirs}`")).at(
-            run.place(entry.key.span),
-            format!("{framework} drops it without a word"),
-        );
-        let diagnostic = match (run.entry(ours).is_some(), ours.rsplit_once('.')) {
-            (true, _) => diagnostic.help(format!("delete it; `{ours}` is written too")),
-            (false, Some((parent, key))) => diagnostic.help(format!("write `{key}` under `{parent}`")),
-            (false, None) => diagnostic.instead(*ours),
-        };
-        run.diagnostics.push(diagnostic);
-    }
-}
-
-/// Whether a reference stands anywhere under a node.
-fn refers(run: &Run<'_>, node: &Node, reference: &str) -> bool {
-    match &node.data {
-        Data::Scalar(_) => run.slice(node.span).contains(reference),
-        Data::List(items) => items.iter().any(|item| refers(run, item, reference)),
-        Data::Map(map) => map.entries.iter().any(|entry| refers(run, &entry.value, reference)),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::{plain, quantized, torchtune_updates};
 use crate::adapt::format::Format;
+use crate::adapt::keys;
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default, of_switch, one, point, unknown};
 use crate::adapt::scalar::{Loader, Value, resolve};
@@ -27,7 +28,7 @@ pub(in crate::adapt) static DIALECT: Dialect = Dialect {
     framework: "torchtune",
     // Each component takes its own arguments, and recipes read what they know.
     unknown: Unknown::Drops,
-    elsewhere: &[],
+    elsewhere: ELSEWHERE,
     launcher: "tune",
     loader: Loader::Interpolating,
     default: "torchtune's default",
@@ -49,23 +50,28 @@ pub(in crate::adapt) static DIALECT: Dialect = Dialect {
 /// How files of it are read.
 pub(in crate::adapt) static FORMAT: Format = Format {
     dialect: &DIALECT,
-    keys: None,
+    keys: Some(keys::TORCHTUNE),
     read,
 };
 
 /// Names of other frameworks, and of torchtune's own arguments without their parents.
-const STRAYS: &[(&str, &str)] = &[
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("alpha", "lora_alpha"),
+    ("dropout", "lora_dropout"),
     ("grad_accumulation_steps", "gradient_accumulation_steps"),
     ("gradient_clipping", "clip_grad_norm"),
+    ("learning_rate", "lr"),
     ("learning_rate", "optimizer.lr"),
     ("lora_alpha", "model.lora_alpha"),
     ("lora_attn_modules", "model.lora_attn_modules"),
     ("lora_dropout", "model.lora_dropout"),
+    ("lora_r", "lora_rank"),
     ("lora_r", "model.lora_rank"),
     ("lora_rank", "model.lora_rank"),
     ("lr", "optimizer.lr"),
     ("max_grad_norm", "clip_grad_norm"),
     ("max_seq_len", "tokenizer.max_seq_len"),
+    ("max_seq_length", "max_seq_len"),
     ("max_seq_length", "tokenizer.max_seq_len"),
     ("max_steps", "max_steps_per_epoch"),
     ("micro_batch_size", "batch_size"),
@@ -73,11 +79,45 @@ const STRAYS: &[(&str, &str)] = &[
     ("num_train_epochs", "epochs"),
     ("num_warmup_steps", "lr_scheduler.num_warmup_steps"),
     ("packed", "dataset.packed"),
+    ("packing", "packed"),
     ("per_device_train_batch_size", "batch_size"),
+    ("r", "lora_rank"),
     ("random_seed", "seed"),
+    ("rank", "lora_rank"),
+    ("target_modules", "lora_attn_modules"),
     ("total_epochs", "epochs"),
+    ("wandb", "metric_logger"),
     ("warmup_steps", "lr_scheduler.num_warmup_steps"),
+    ("warmup_steps", "num_warmup_steps"),
     ("weight_decay", "optimizer.weight_decay"),
+];
+
+/// The recipes of a stage and a method: the beginnings of their names, and what they are called.
+///
+/// A file does not say which of them reads it.
+const RECIPES: &[(&str, Option<bool>, &[&str], &str)] = &[
+    ("kd", None, &["knowledge_distillation_"], "knowledge distillation"),
+    ("ppo", None, &["ppo_"], "PPO"),
+    ("grpo", None, &["grpo_", "async_grpo_"], "GRPO"),
+    ("dpo", Some(false), &["full_dpo_"], "DPO of every weight"),
+    ("dpo", Some(true), &["lora_dpo_"], "DPO of an adapter"),
+    (
+        "sft",
+        Some(false),
+        &[
+            "full_finetune_",
+            "qat_distributed",
+            "qat_single_device",
+            "early_exit_finetune_",
+        ],
+        "full fine-tuning",
+    ),
+    (
+        "sft",
+        Some(true),
+        &["lora_finetune_", "qat_lora_finetune_"],
+        "fine-tuning of an adapter",
+    ),
 ];
 
 /// Where a recipe has its keys.
@@ -145,7 +185,7 @@ const LENGTH: Row = row(
     "tokenizer.max_seq_len",
     SequenceLength,
     Whole,
-    Absent("no max_seq_len is written: samples keep their length"),
+    Absent("without max_seq_len samples keep their length"),
 )
 .or_null();
 
@@ -180,7 +220,13 @@ pub(in crate::adapt) fn read(run: &mut Run<'_>, launch: Launch) {
     schedule(run);
     beta(run, layout, stage);
     presence(run, layout);
-    plain::strays(run, STRAYS);
+    unread(run, stage, method);
+    keys::check_components(
+        run,
+        keys::COMPONENT,
+        &keys::TORCHTUNE,
+        &[keys::TORCHTUNE_COMPONENTS, keys::OPTIMIZERS],
+    );
 }
 
 /// The last name of a dotted path.
@@ -417,10 +463,6 @@ fn clipping(run: &mut Run<'_>, layout: &Layout, stage: Option<&str>, method: Opt
         .entry(key)
         .is_some_and(|entry| !is_null(entry.value.scalar().map(|scalar| &*scalar.text)));
     if !is_read {
-        if is_written {
-            let recipe = if stage == Some("ppo") { "PPO" } else { "LoRA DPO" };
-            dropped(run, key, recipe);
-        }
         plain::cannot_clip(run, "the recipe of this stage and method does not clip");
         return;
     }
@@ -445,7 +487,7 @@ fn clipping(run: &mut Run<'_>, layout: &Layout, stage: Option<&str>, method: Opt
         return;
     }
     match run.asked(&row(key, ClipNorm, Real, Absent("")).or_null()) {
-        Said::Nothing => plain::never_clips(run, key, "torchtune does not clip unless clip_grad_norm is written"),
+        Said::Nothing => plain::never_clips(run, key, "without clip_grad_norm torchtune does not clip"),
         Said::Value(norm, place) => {
             run.fact(ClipNorm, key, point(norm), Origin::Given(place));
             run.tell(Category::Clipping, key, Words::Had(true), Origin::Given(place));
@@ -461,17 +503,38 @@ fn is_null(text: Option<&str>) -> bool {
     text.is_some_and(|text| resolve(text, DIALECT.loader) == Value::Null)
 }
 
-fn dropped(run: &mut Run<'_>, key: &str, recipe: &str) {
-    if let Some(entry) = run.entry(key) {
-        let diagnostic = Diagnostic::new(
-            Code::UnknownKey,
-            format!("torchtune's {recipe} recipe does not read `{key}`"),
-        )
-        .at(
-            run.place(entry.key.span),
-            "torchtune drops it without a word: nothing is clipped",
-        )
-        .help("delete the line");
+/// Reports keys that some recipe reads, and none of those that this run can be.
+fn unread(run: &mut Run<'_>, stage: Option<&str>, method: Option<&str>) {
+    let stage = match stage {
+        Some("ipo" | "simpo") => Some("dpo"),
+        stage => stage,
+    };
+    let has_adapter = method.map(|method| method != "full");
+    let Some((.., recipes, called)) = RECIPES
+        .iter()
+        .find(|(of, adapter, ..)| Some(*of) == stage && (adapter.is_none() || *adapter == has_adapter))
+    else {
+        return;
+    };
+    let root = run.root();
+    for entry in &root.entries {
+        let Some(readers) = keys::TORCHTUNE.class(entry.name()) else {
+            continue;
+        };
+        let is_read = readers
+            .split(',')
+            .any(|reader| reader == "config" || recipes.iter().any(|recipe| reader.starts_with(recipe)));
+        // Nothing is lost with what turns something off.
+        let is_off = entry.value.scalar().is_some_and(|scalar| {
+            scalar.is_plain && matches!(resolve(&scalar.text, DIALECT.loader), Value::Null | Value::Bool(false))
+        });
+        if is_read || is_off {
+            continue;
+        }
+        let message = format!("torchtune's recipes for {called} do not read `{}`", entry.name());
+        let diagnostic = Diagnostic::new(Code::UnknownKey, message)
+            .at(run.place(entry.key.span), "torchtune drops it without a word")
+            .help("delete the line");
         run.diagnostics.push(diagnostic);
     }
 }
@@ -557,13 +620,7 @@ fn beta(run: &mut Run<'_>, layout: &Layout, stage: Option<&str>) {
 /// What a run has or has not.
 fn presence(run: &mut Run<'_>, layout: &Layout) {
     const EVERY: &str = "run_val_every_n_steps";
-    run.numbers(&[row(
-        layout.seed,
-        Seed,
-        Whole,
-        Absent("no seed is written: torchtune draws one"),
-    )
-    .or_null()]);
+    run.numbers(&[row(layout.seed, Seed, Whole, Absent("without a seed torchtune draws one")).or_null()]);
     plain::seeded(run, layout.seed);
     let every = Ask {
         key: EVERY,

@@ -20,7 +20,7 @@ pub(super) fn of_passes(run: &mut Run<'_>) {
         KEY,
         MaxSteps,
         Whole,
-        Absent("no max_steps_per_epoch is written: epochs decide"),
+        Absent("without max_steps_per_epoch the epochs decide"),
     )
     .or_null();
     match run.asked(&cap) {
@@ -50,7 +50,7 @@ pub(super) fn of_grpo(run: &mut Run<'_>) {
     const KEY: &str = "num_steps";
     plain::required(run, &EPOCHS);
     let repeats = repeats(run);
-    let steps = row(KEY, MaxSteps, Whole, Absent("no num_steps is written: epochs decide"));
+    let steps = row(KEY, MaxSteps, Whole, Absent("without num_steps the epochs decide"));
     match (run.asked(&steps), repeats) {
         (Said::Value(steps, place), Some(repeats)) => {
             let epochs = run.facts.values(Epochs).map_or(f64::MAX, Interval::hi);

@@ -53,13 +53,13 @@ fn what_cannot_be_filled_in_stays_open() {
 #[test]
 fn a_text_around_references_is_a_warning_once_a_file() {
     let read = run(
-        "name: a\noutput_dir: /tmp/${name}\nlogs: ${output_dir}/logs\ncopy: ${output_dir}\nbatch_size: 1\nepochs: 1\n\
+        "name: a\noutput_dir: /tmp/${name}\ncollate_fn: ${output_dir}/logs\ndevice: ${output_dir}\nbatch_size: 1\nepochs: 1\n\
          gradient_accumulation_steps: 1\n",
     );
     assert_eq!(read.told(), ["value-unresolved: /tmp/${name}"]);
     assert_eq!(read.diagnostics[0].severity, Severity::Warning);
     assert_eq!(read.diagnostics[0].notes, ["2 more such texts in this file"]);
-    let broken = run("logs: ${nowhere}/logs\nbatch_size: 1\nepochs: 1\ngradient_accumulation_steps: 1\n");
+    let broken = run("output_dir: ${nowhere}/logs\nbatch_size: 1\nepochs: 1\ngradient_accumulation_steps: 1\n");
     assert_eq!(broken.codes(), [Code::ValueUnresolved]);
     assert_eq!(broken.diagnostics[0].severity, Severity::Error);
 }

@@ -54,7 +54,8 @@ fn defaults_are_those_of_the_recipes() {
     assert_eq!(read.word(Category::Method), "full");
     assert_eq!(read.word(Category::Optimizer), "adam");
     assert_eq!(read.word(Category::Scheduler), "constant");
-    assert_eq!(read.words(Category::Seed), &Words::Had(false));
+    assert_eq!(read.words(Category::Seed), &Words::Had(true));
+    assert_eq!(read.value(Seed), Some(42.0));
     // The batch is what the recipe says, whatever the launch.
     assert_eq!(derived(&read, Quantity::BatchEffective), (32.0, 32.0));
 }
@@ -107,6 +108,82 @@ fn a_batch_that_does_not_divide_is_refused() {
             .iter()
             .any(|found| found.message.contains("no multiple"))
     );
+}
+
+#[test]
+fn a_rate_that_is_missing_is_that_of_the_class() {
+    let of = |optimizer: &str| case(&RUN.replace("_target_: torch.optim.Adam\n  lr: 1e-5", optimizer));
+    let bare = of("_target_: torch.optim.AdamW");
+    bare.clean();
+    assert_eq!(
+        (bare.value(LearningRate), bare.value(WeightDecay)),
+        (Some(1e-3), Some(0.01))
+    );
+    let typed = of("_target_: nemo_automodel.components.optim.optimizer.AdamWConfig");
+    assert_eq!(typed.value(LearningRate), Some(1e-4));
+    let fused = of("_target_: transformer_engine.pytorch.optimizers.FusedAdam\n  adam_w_mode: false");
+    assert_eq!(
+        (fused.value(WeightDecay), fused.word(Category::Optimizer)),
+        (Some(0.0), "adam")
+    );
+    let theirs = of("_target_: acme.Sparse");
+    theirs.clean();
+    assert!(!theirs.number(LearningRate).is_known());
+    let none = of("lr: 1e-5");
+    assert!(none.diagnostics[0].message.ends_with("is missing"));
+    // Recipes for draft models ask for it.
+    let draft = case(
+        "recipe: TrainEagle3Recipe\nrecipe_args: {num_epochs: 1, target_model_name_or_path: a}\noptimizer: {betas: [0.9, 0.95]}\n",
+    );
+    assert!(
+        draft
+            .diagnostics
+            .iter()
+            .any(|found| found.message == "`optimizer.lr` is missing")
+    );
+    assert_eq!(draft.value(WeightDecay), Some(0.0));
+}
+
+#[test]
+fn a_seed_where_nobody_looks_is_told() {
+    let read = run("rng: {_target_: nemo_automodel.components.training.rng.StatefulRNG, seed: 7}\n");
+    assert_eq!(read.told(), ["unknown-key: rng"]);
+    assert_eq!(read.value(Seed), Some(42.0));
+    assert_eq!(run("seed: 7\n").value(Seed), Some(7.0));
+}
+
+#[test]
+fn keys_that_lead_nowhere_are_told() {
+    let read = run(concat!(
+        "learning_rate: 1e-5\nepoch: 3\npefts: {dim: 8}\nvalidation_dataset_math: {_target_: a}\n_dataset: {}\nci: {}\n",
+        "lr_scheduler: {lr_warmup_step: 10}\nclip_grad_norm: {max_grad_norm: 1.0}\n",
+        "peft: {_target_: nemo_automodel.components._peft.lora.PeftConfig, lora_rank: 8}\n",
+    ));
+    assert_eq!(
+        read.told(),
+        [
+            "unknown-key: learning_rate",
+            "unknown-key: epoch",
+            "unknown-key: pefts",
+            "unknown-key: lr_warmup_step -> lr_warmup_steps",
+            "unknown-key: max_grad_norm -> max_norm",
+            "unknown-key: lora_rank -> dim",
+        ]
+    );
+    let of = |optimizer: &str| case(&RUN.replace("lr: 1e-5", optimizer)).told();
+    assert_eq!(of("learning_rate: 1e-5"), ["unknown-key: learning_rate -> lr"]);
+    assert_eq!(of("lr: 1e-5\n  param_group_overrides: []"), [""; 0]);
+    let steps = case(&RUN.replace("local_batch_size: 8", "local_batch_size: 8\n  num_epoch: 1"));
+    assert_eq!(steps.told(), ["unknown-key: num_epoch -> num_epochs"]);
+    // An image recipe has a schedule of its own.
+    let own = case(&format!(
+        "{}lr_scheduler: {{schedule: constant, warmup_steps: 10}}\n",
+        RUN.replace(
+            "TrainFinetuneRecipeForNextTokenPrediction",
+            "FinetuneRecipeForMultimodal"
+        )
+    ));
+    assert_eq!(own.told(), [""; 0]);
 }
 
 #[test]

@@ -171,18 +171,95 @@ fn what_nobody_reads_is_told() {
             "unknown-key: max_grad_norm -> clip_grad_norm"
         ]
     );
+    let near = run("llama3_8b", "epoch: 3\ngradient_accumulation_step: 4\nmy_notes: a\n");
+    assert_eq!(
+        near.told(),
+        [
+            "unknown-key: epoch",
+            "unknown-key: gradient_accumulation_step",
+            "unknown-key: my_notes"
+        ]
+    );
     // Somebody's variable.
     let used = run(
         "llama3_8b",
         "lr: 1e-5\nlr_scheduler: {_component_: acme.schedule, num_warmup_steps: 1, rate: \"${lr}\"}\n",
     );
     used.clean();
+    run(
+        "llama3_8b",
+        "base: {dir: /tmp}\nname: a\noutput_dir: \"${ base.dir }/${name}\"\n",
+    );
+    let other = run(
+        "llama3_8b",
+        "ppo_epochs: 4\nppo_batch_size: null\noptimizer_in_bwd: False\n",
+    );
+    assert_eq!(other.told(), ["unknown-key: ppo_epochs"]);
     let clip = run(
         "lora_llama3_8b, lora_attn_modules: [q_proj]",
         "loss: {_component_: torchtune.rlhf.loss.DPOLoss}\nclip_grad_norm: 1.0\n",
     );
     assert_eq!(clip.told(), ["unknown-key: clip_grad_norm"]);
     assert_eq!(clip.words(Category::Clipping), &Words::Had(false));
+}
+
+#[test]
+fn arguments_that_a_component_does_not_take_are_told() {
+    let of = |builder: &str, optimizer: &str, dataset: &str| {
+        launched(
+            &format!("model: {{_component_: torchtune.models.llama3.{builder}}}\n{TAIL}")
+                .replace("AdamW, lr: 3e-4", optimizer)
+                .replace("source: acme/tickets, packed: False", dataset),
+            Launch::default(),
+        )
+    };
+    let fine = of(
+        "llama3_8b",
+        "AdamW, lr: 3e-4, fused: True",
+        "source: a, data_files: b.json",
+    );
+    assert_eq!(fine.told(), [""; 0]);
+    let rate = of("llama3_8b", "AdamW, learning_rate: 3e-4", "source: a");
+    assert_eq!(rate.told(), ["unknown-key: learning_rate -> lr"]);
+    assert_eq!(rate.diagnostics[0].message, "`AdamW` has no argument `learning_rate`");
+    // Without it the class has its own.
+    assert_eq!(rate.value(LearningRate), Some(1e-3));
+    let ranks = of(
+        "lora_llama3_8b, lora_attn_modules: [q_proj], lora_ranks: 8, rank: 4",
+        "AdamW, lr: 3e-4",
+        "source: a",
+    );
+    assert_eq!(
+        ranks.told(),
+        ["unknown-key: lora_ranks -> lora_rank", "unknown-key: rank -> lora_rank"]
+    );
+    let full = of("llama3_8b, lora_rank: 8", "AdamW, lr: 3e-4", "source: a");
+    assert_eq!(
+        full.diagnostics[0].help.as_deref(),
+        Some("delete it, or name `torchtune.models.llama3.lora_llama3_8b`, which takes it")
+    );
+    // What a data set does not know it hands on.
+    let packed = of("llama3_8b", "AdamW, lr: 3e-4", "source: a, packd: True");
+    assert_eq!(packed.told(), ["unknown-key: packd -> packed"]);
+    assert_eq!(packed.diagnostics[0].severity, crate::diag::Severity::Warning);
+    // Somebody's own class takes what it takes.
+    of("llama3_8b", "AdamW, lr: 3e-4", "source: a").clean();
+    launched(
+        &format!("model: {{_component_: acme.build, depth: 3}}\n{TAIL}"),
+        Launch::default(),
+    )
+    .clean();
+}
+
+#[test]
+fn what_is_null_is_not_said_to_be_missing() {
+    let read = run("llama3_8b", "run_val_every_n_steps: null\n");
+    let fact = read.facts().word(Category::Evaluation).unwrap();
+    assert!(matches!(fact.key.stands, crate::facts::Stands::Null(_)));
+    assert_eq!(fact.key.explains("why"), "run_val_every_n_steps is null: why");
+    let absent = run("llama3_8b", "");
+    let fact = absent.facts().word(Category::Evaluation).unwrap();
+    assert_eq!(fact.key.explains("why"), "why");
 }
 
 #[test]
