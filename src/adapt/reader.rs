@@ -13,7 +13,7 @@ use super::screen;
 use super::table::{Ask, Dialect, Missing, Null, Row, Takes};
 use super::tree::{Entry, Map, Node, Scalar};
 use super::words;
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::facts::{Facts, Input, Key, NumberFact, Origin, Stands, WordFact, Words};
 use crate::quantity::{Category, Interval};
 use crate::source::{Place, Span};
@@ -406,12 +406,25 @@ impl<'a> Run<'a> {
 
     /// Sets a fact that is a text; without the key nothing is known of it, because of `why`.
     pub(super) fn named(&mut self, category: Category, key: &str, why: &str) {
-        let (words, origin) = match self.text(key) {
+        let said = match self.text(key) {
+            Said::Value(text, place) if category == Category::Model && text == "/dev/null" => self.stand_in(key, place),
+            said => said,
+        };
+        let (words, origin) = match said {
             Said::Value(text, place) => (Words::One(text), Origin::Given(place)),
             Said::Unclear(origin) => (Words::Unknown, origin),
             Said::Nothing => (Words::Unknown, unknown(why, format!("write `{key}`"), None)),
         };
         self.tell(category, key, words, origin);
+    }
+
+    /// Reports a model that is none: nothing can be loaded from it, so that each launch has to name another.
+    fn stand_in(&mut self, key: &str, place: Place) -> Said<String> {
+        let message = "`/dev/null` stands for a model that each launch has to name";
+        let found = Diagnostic::new(Code::ValueUnresolved, message)
+            .at(place, "not filled in yet")
+            .help("write the model, or check the command that names it");
+        self.refuse(key, place, found)
     }
 
     /// Sets a categorical fact that has no key of its own.

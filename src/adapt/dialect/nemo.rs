@@ -3,6 +3,9 @@
 //! Read against commit 36044ad3. A recipe is a mapping of components, read with PyYAML; then every text that Python could
 //! read as a number, a bool or None becomes one, so that `1e-8` and `none` are what they look like.
 
+use super::nemo_draft::{self, is_draft};
+use super::nemo_multimodal::{self, is_multimodal};
+use super::nemo_parts::{DEFAULT, class, component, last_part, optimizer};
 use super::{nemo_keys, plain, quantized};
 use crate::adapt::format::Format;
 use crate::adapt::reader::Run;
@@ -16,7 +19,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::facts::Input::{
     Accumulation, Alpha, ClipNorm, Dropout, Epochs, GlobalBatch, LearningRate, LoraPlusRatio, MaxSamples, MaxSteps,
     MinLearningRate, Packs, PerDevice, PreferenceBeta, Rank, RankStabilised, Seed, SequenceLength, WarmupRatio,
-    WarmupSteps, WeightDecay,
+    WarmupSteps,
 };
 use crate::facts::{Origin, Words};
 use crate::quantity::{Category, Domain, Finite, Interval};
@@ -29,7 +32,7 @@ pub(in crate::adapt) static DIALECT: Dialect = Dialect {
     unknown: Unknown::Drops,
     elsewhere: nemo_keys::ELSEWHERE,
     loader: Loader::PyYamlThenPython,
-    default: "NeMo Automodel's default",
+    default: DEFAULT,
     nested_text_is_read: true,
     order: "
         recipe step_scheduler step_scheduler.global_batch_size step_scheduler.local_batch_size
@@ -97,18 +100,27 @@ fn read(run: &mut Run<'_>, launch: Launch) {
     stage(run, launch);
     method(run);
     data(run, launch);
-    batch(run);
-    length(run);
-    rate(run);
-    schedule(run);
-    clipping(run);
+    if is_draft(run) {
+        nemo_draft::read(run);
+    } else if is_multimodal(run) {
+        nemo_multimodal::read(run);
+        clipping(run);
+        seed(run);
+    } else {
+        batch(run);
+        length(run);
+        rate(run);
+        schedule(run);
+        clipping(run);
+        seed(run);
+        evaluation(run);
+    }
     launch::parallel(
         run,
         &["distributed.tp_size", "distributed.cp_size", "distributed.pp_size"],
         Null::IsDefault,
     );
-    seed(run);
-    evaluation(run);
+    launch::seeded(run);
     run.absent(
         PreferenceBeta,
         "loss_fn",
@@ -116,34 +128,13 @@ fn read(run: &mut Run<'_>, launch: Launch) {
     );
     run.absent(LoraPlusRatio, "peft", "NeMo Automodel has no LoRA+");
     launch::lineage(run);
-    let is_draft = is_draft(run);
-    let has_own_schedule = recipe_of(run).is_some_and(|recipe| recipe.contains("Multimodal"));
+    let (is_draft, has_own_schedule) = (is_draft(run), is_multimodal(run));
     nemo_keys::check(run, is_draft, !has_own_schedule);
 }
 
-/// The class of the recipe, where one is written.
-fn recipe_of(run: &mut Run<'_>) -> Option<String> {
-    let path = component(run, "recipe");
-    path.given().map(|path| last_part(path).to_owned())
-}
-
-/// Whether the recipe trains a draft model for speculative decoding, and is configured under `recipe_args`.
-fn is_draft(run: &Run<'_>) -> bool {
-    run.entry("step_scheduler").is_none() && run.entry("recipe_args").is_some()
-}
-
-fn last_part(path: &str) -> &str {
-    path.rsplit('.').next().unwrap_or(path)
-}
-
-/// The text of a component: the key itself, or its `_target_`.
-fn component(run: &mut Run<'_>, key: &str) -> Said<String> {
-    let is_mapping = run.entry(key).is_some_and(|entry| entry.value.map().is_some());
-    if is_mapping {
-        run.text(&format!("{key}._target_"))
-    } else {
-        run.text(key)
-    }
+/// Whether the recipe measures how fast the updates are, in a loop of its own.
+fn is_benchmark(run: &mut Run<'_>) -> bool {
+    class(run).is_some_and(|class| class == "BenchmarkingRecipeForNextTokenPrediction")
 }
 
 /// The class of the recipe says what is taught, and where there is none the script that is launched.
@@ -308,10 +299,33 @@ fn data(run: &mut Run<'_>, launch: Launch) {
     launch::rows(run, launch, None, packs, None);
 }
 
+/// Recipes for images count `pack_size`, those for texts `packed_sequence_size`; neither looks at the other's key.
+fn packing_keys(run: &mut Run<'_>) -> &'static [&'static str] {
+    const TEXTS: &str = "packed_sequence.packed_sequence_size";
+    const IMAGES: &str = "packed_sequence.pack_size";
+    // The older way, which holds without the section alone.
+    const OLDER: &str = "dataset.packing.pack_size";
+    let is_older =
+        run.entry("packed_sequence").is_none() && matches!(run.switch("dataset.packing.enabled"), Said::Value(true, _));
+    match class(run) {
+        Some(class) if class.ends_with("ForVLM") && is_older => &[OLDER],
+        Some(class) if class.ends_with("ForVLM") => &[IMAGES],
+        Some(class) if RECIPES.iter().any(|(known, _)| *known == class) => &[TEXTS],
+        // A script of one or the other kind decides.
+        _ => &[TEXTS, IMAGES],
+    }
+}
+
 fn packing(run: &mut Run<'_>) -> Option<bool> {
-    const KEYS: &[&str] = &["packed_sequence.packed_sequence_size", "packed_sequence.pack_size"];
-    let (mut size, mut key) = (Said::Nothing, "packed_sequence.packed_sequence_size");
-    for candidate in KEYS {
+    if is_draft(run) {
+        return nemo_draft::packing(run);
+    }
+    if is_multimodal(run) {
+        return nemo_multimodal::packing(run);
+    }
+    let keys = packing_keys(run);
+    let (mut size, mut key) = (Said::Nothing, keys.first().copied().unwrap_or_default());
+    for candidate in keys {
         let ask = Ask {
             domain: Domain::integers(0.0, Domain::COUNT.interval.hi()),
             ..count(candidate)
@@ -366,18 +380,10 @@ fn packing(run: &mut Run<'_>) -> Option<bool> {
 }
 
 fn batch(run: &mut Run<'_>) {
-    if is_draft(run) {
-        run.numbers(&[
-            row("recipe_args.micro_batch_size", PerDevice, Whole, Is(1.0)),
-            row("recipe_args.grad_accumulation_steps", Accumulation, Whole, Is(1.0)),
-        ]);
-        run.nameless(GlobalBatch, None, by_default("draft recipes count batches per device"));
-        return;
-    }
     let (global, local) = ("step_scheduler.global_batch_size", "step_scheduler.local_batch_size");
     // Recipes that measure or draw count by themselves, and have no default.
-    let has_defaults = recipe_of(run).is_some_and(|recipe| {
-        let counts = ["Benchmarking", "Multimodal", "Diffusion"];
+    let has_defaults = class(run).is_some_and(|recipe| {
+        let counts = ["Benchmarking", "Diffusion"];
         RECIPES.iter().any(|(known, _)| *known == recipe) && !counts.iter().any(|part| recipe.contains(part))
     });
     for (fact, key, default) in [(GlobalBatch, global, 32.0), (PerDevice, local, 1.0)] {
@@ -409,11 +415,7 @@ fn batch(run: &mut Run<'_>) {
 
 /// Epochs and the maximum of steps; the run ends at the first of them.
 fn length(run: &mut Run<'_>) {
-    let (epochs, steps) = if is_draft(run) {
-        ("recipe_args.num_epochs", "recipe_args.max_steps")
-    } else {
-        ("step_scheduler.num_epochs", "step_scheduler.max_steps")
-    };
+    let (epochs, steps) = ("step_scheduler.num_epochs", "step_scheduler.max_steps");
     match run.number(&count(steps)) {
         Said::Value(steps_said, place) => run.fact(MaxSteps, steps, point(steps_said), Origin::Given(place)),
         Said::Unclear(origin) => run.fact(MaxSteps, steps, Some(MaxSteps.domain().interval), origin),
@@ -425,7 +427,6 @@ fn length(run: &mut Run<'_>) {
         Said::Nothing if run.facts.values(MaxSteps).is_some() => {
             run.absent(Epochs, epochs, "without num_epochs max_steps decides");
         }
-        Said::Nothing if is_draft(run) => run.fact(Epochs, epochs, point(1.0), by_default(DIALECT.default)),
         Said::Nothing => {
             let rule = "10 passes, NeMo Automodel's default without num_epochs and max_steps";
             run.fact(Epochs, epochs, point(10.0), by_default(rule));
@@ -435,25 +436,7 @@ fn length(run: &mut Run<'_>) {
 
 /// The rate, the optimizer and its decay.
 fn rate(run: &mut Run<'_>) {
-    const CLASS: &str = "optimizer._target_";
-    const LR: &str = "optimizer.lr";
-    const DECAY: &str = "optimizer.weight_decay";
-    let class = run.text(CLASS);
-    if is_draft(run) && class == Said::Nothing {
-        let rule = "without `_target_` the recipe makes an AdamW";
-        run.tell(Category::Optimizer, CLASS, one(Some("adamw")), by_default(rule));
-        plain::required(run, &row(LR, LearningRate, Real, Absent("")));
-        run.numbers(&[row(DECAY, WeightDecay, Real, Is(0.0))]);
-        return;
-    }
-    if class == Said::Nothing {
-        plain::missing(run, CLASS);
-    }
-    plain::optimizer(run, (CLASS, class), LR, DECAY);
-    // Fused kernels decouple the decay unless they are told not to.
-    if let Said::Value(false, place) = run.switch("optimizer.adam_w_mode") {
-        run.tell(Category::Optimizer, CLASS, one(Some("adam")), Origin::Given(place));
-    }
+    optimizer(run);
 }
 
 /// Constant without `lr_scheduler`; with it a warm-up from a tenth of the rate, and a decay to a hundredth.
@@ -462,13 +445,14 @@ fn schedule(run: &mut Run<'_>) {
     let is_there = run
         .entry("lr_scheduler")
         .is_some_and(|entry| entry.value.map().is_some());
-    run.facts.own_schedule = is_there || is_draft(run);
-    if is_draft(run) {
-        draft_schedule(run);
-        return;
-    }
-    if !is_there {
-        let rule = "without `lr_scheduler` the rate stays as it is";
+    run.facts.own_schedule = is_there;
+    let (is_benchmark, without) = (is_benchmark(run), "without `lr_scheduler` the rate stays as it is");
+    if is_benchmark || !is_there {
+        let rule = if is_benchmark {
+            "a benchmark never steps its schedule"
+        } else {
+            without
+        };
         run.tell(Category::Scheduler, KEY, one(Some("constant")), by_default(rule));
         run.fact(
             WarmupRatio,
@@ -553,42 +537,17 @@ fn schedule(run: &mut Run<'_>) {
     }
 }
 
-/// Recipes for draft models warm up and follow a cosine, whatever `lr_scheduler` says.
-fn draft_schedule(run: &mut Run<'_>) {
-    let rule = "recipes for draft models warm up, then follow a cosine";
-    run.tell(
-        Category::Scheduler,
-        "lr_scheduler",
-        one(Some("cosine")),
-        by_default(rule),
-    );
-    run.numbers(&[row("optimizer.warmup_ratio", WarmupRatio, Real, Is(0.05))]);
-    run.absent(
-        WarmupSteps,
-        "optimizer.warmup_ratio",
-        "the warm-up is a share of all updates",
-    );
-    let share = Ask {
-        key: "optimizer.min_lr_ratio",
-        takes: Real,
-        domain: Domain::RATIO,
-        null: Null::IsDefault,
-        usual: Some(0.1),
-    };
-    let (share, origin) = run.number(&share).or_default(0.1, DIALECT.default);
-    let least = share
-        .zip(run.facts.values(LearningRate))
-        .and_then(|(share, rate)| rate.map_rising(|rate| Finite::decimal(rate * share)));
-    run.fact(MinLearningRate, "optimizer.min_lr_ratio", least, origin);
-}
-
-/// Clipping is always on.
+/// Clipping is always on, but in a benchmark.
 fn clipping(run: &mut Run<'_>) {
-    let key = if is_draft(run) {
-        "recipe_args.max_grad_norm"
-    } else {
-        "clip_grad_norm.max_norm"
-    };
+    let key = "clip_grad_norm.max_norm";
+    if is_benchmark(run) {
+        plain::never_clips(
+            run,
+            key,
+            "the loop of a benchmark steps the optimizer, and clips nothing",
+        );
+        return;
+    }
     run.numbers(&[row(key, ClipNorm, Real, Is(1.0)).or_null()]);
     let origin = run
         .facts
@@ -599,13 +558,8 @@ fn clipping(run: &mut Run<'_>) {
 
 /// Recipes make their generator from `seed` at the top, those for draft models from how they shuffle.
 fn seed(run: &mut Run<'_>) {
-    let (key, default) = match recipe_of(run) {
-        _ if is_draft(run) => ("recipe_args.shuffle_seed", 42.0),
-        Some(recipe) if recipe.contains("Multimodal") => ("seed", 4396.0),
-        _ => ("seed", 42.0),
-    };
-    run.numbers(&[row(key, Seed, Whole, Is(default))]);
-    launch::seeded(run);
+    let default = if is_multimodal(run) { 4396.0 } else { 42.0 };
+    run.numbers(&[row("seed", Seed, Whole, Is(default))]);
 }
 
 /// Held-out data are read where they are named, under one name or several.
@@ -615,8 +569,11 @@ fn evaluation(run: &mut Run<'_>) {
         .root()
         .entries
         .iter()
-        .find(|entry| entry.name().starts_with(KEY) && entry.value.map().is_some());
+        .find(|entry| entry.name().starts_with(KEY) && entry.value.map().is_some())
+        // The older way.
+        .or_else(|| run.entry("validation_dataloader.dataset"));
     let (had, origin) = match named {
+        Some(_) if is_benchmark(run) => (false, by_default("a benchmark never evaluates")),
         Some(entry) => (true, Origin::Given(run.place(entry.key.span))),
         None => (false, by_default("without validation_dataset nothing is evaluated")),
     };

@@ -2,6 +2,7 @@
 
 use super::{Case, case, launched};
 use crate::adapt::Launch;
+use crate::diag::Code;
 use crate::facts::Input::*;
 use crate::facts::{Derived, Words, derive};
 use crate::quantity::{Category, Quantity};
@@ -195,4 +196,163 @@ fn without_a_recipe_the_stage_is_open() {
         ..Launch::default()
     };
     assert_eq!(launched(&text, told).word(Category::Stage), "sft");
+}
+
+const DRAFT: &str = "\
+recipe: TrainEagle3Recipe
+recipe_args:
+  target_model_name_or_path: Qwen/Qwen3-0.6B
+  train_data_path: pairs
+  seq_length: 512
+  micro_batch_size: 2
+  num_epochs: 3
+optimizer:
+  lr: 1e-4
+";
+
+#[test]
+fn a_draft_model_is_trained_by_a_loop_of_its_own() {
+    let read = case(DRAFT);
+    read.clean();
+    for (input, value) in [
+        (LearningRate, Some(1e-4)),
+        (WeightDecay, Some(0.0)),
+        (WarmupRatio, Some(0.05)),
+        (MinLearningRate, Some(1e-5)),
+        (ClipNorm, Some(1.0)),
+        (PerDevice, Some(2.0)),
+        (Accumulation, Some(1.0)),
+        (Epochs, Some(3.0)),
+        (MaxSteps, None),
+        (SequenceLength, Some(512.0)),
+        (Packs, Some(0.0)),
+        (Seed, Some(42.0)),
+    ] {
+        assert_eq!(read.value(input), value, "{input:?}");
+    }
+    assert_eq!(read.word(Category::Scheduler), "cosine");
+    assert_eq!(read.word(Category::Optimizer), "adamw");
+    assert_eq!(read.words(Category::Evaluation), &Words::Had(false));
+    // Neither section is read.
+    let more = "lr_scheduler:\n  lr_decay_style: linear\nvalidation_dataset:\n  _target_: a.b\n";
+    let read = case(&format!("{DRAFT}{more}"));
+    assert_eq!(read.word(Category::Scheduler), "cosine");
+    assert_eq!(read.words(Category::Evaluation), &Words::Had(false));
+}
+
+#[test]
+fn a_draft_packs_and_evaluates_by_its_own_keys() {
+    let with = |line: &str| case(&DRAFT.replace("  seq_length: 512\n", &format!("  seq_length: 512\n  {line}\n")));
+    let packed = with("packed_sequence_size: 4096");
+    assert_eq!(
+        (packed.value(Packs), packed.value(SequenceLength)),
+        (Some(1.0), Some(4096.0))
+    );
+    assert_eq!(with("packed_sequence_size: 0").value(Packs), Some(0.0));
+    let of = |read: &Case| read.words(Category::Evaluation).clone();
+    assert_eq!(of(&with("val_data_path: held-out")), Words::Had(true));
+    assert_eq!(of(&with("val_data_path: null")), Words::Had(false));
+    assert_eq!(
+        of(&case(&format!("{DRAFT}val_dataset:\n  _target_: a.b\n"))),
+        Words::Had(true)
+    );
+    // What the target says of the data was computed before, and is all there is.
+    let cached = with("val_data_path: held-out\n  cached_target_path: cache");
+    assert_eq!(of(&cached), Words::Had(false));
+}
+
+#[test]
+fn the_rate_of_a_draft_stays_where_its_floor_is_its_peak() {
+    let of = |more: &str| {
+        let read = case(&format!("{DRAFT}  min_lr_ratio: 1.0\n{more}"));
+        read.word(Category::Scheduler).to_owned()
+    };
+    assert_eq!(of(""), "constant_with_warmup");
+    assert_eq!(of("  warmup_ratio: 0.0\n"), "constant");
+}
+
+#[test]
+fn dspark_takes_an_optimizer_and_warms_up_for_20_updates() {
+    let of = |recipe: &str, more: &str| {
+        let text = format!("{DRAFT}{more}");
+        case(&text.replace("TrainEagle3Recipe", recipe))
+    };
+    let muon = "  _target_: torch.optim.Muon\n";
+    assert_eq!(of("TrainEagle3Recipe", muon).word(Category::Optimizer), "adamw");
+    assert_eq!(of("TrainDSparkRecipe", muon).word(Category::Optimizer), "muon");
+    let warmup = |more| of("TrainDSparkRecipe", more).value(WarmupRatio);
+    assert_eq!(
+        (warmup("  warmup_ratio: 0.04\n"), warmup("  warmup_ratio: 0\n")),
+        (None, Some(0.0))
+    );
+}
+
+#[test]
+fn each_recipe_packs_by_its_own_key() {
+    let of = |recipe: &str, key: &str| {
+        let text = RUN.replace("TrainFinetuneRecipeForNextTokenPrediction", recipe);
+        case(&format!("{text}packed_sequence:\n  {key}: 4096\n")).value(Packs)
+    };
+    let (texts, images) = ("TrainFinetuneRecipeForNextTokenPrediction", "FinetuneRecipeForVLM");
+    assert_eq!(of(texts, "packed_sequence_size"), Some(1.0));
+    assert_eq!(of(texts, "pack_size"), Some(0.0));
+    assert_eq!(of(images, "pack_size"), Some(1.0));
+    assert_eq!(of(images, "packed_sequence_size"), Some(0.0));
+    let older = RUN.replace(texts, images).replace(
+        "_target_: my.module.make_dataset",
+        "_target_: my.module.make_dataset\n  packing:\n    enabled: true\n    pack_size: 2048",
+    );
+    assert_eq!(case(&older).value(Packs), Some(1.0));
+}
+
+#[test]
+fn a_benchmark_clips_and_evaluates_nothing_and_leaves_its_rate() {
+    let more = "lr_scheduler:\n  lr_decay_style: cosine\nvalidation_dataset:\n  _target_: a.b\n";
+    let text = format!("{RUN}{more}").replace(
+        "TrainFinetuneRecipeForNextTokenPrediction",
+        "BenchmarkingRecipeForNextTokenPrediction",
+    );
+    let read = case(&text);
+    assert_eq!(read.value(ClipNorm), Some(0.0));
+    assert_eq!(read.words(Category::Clipping), &Words::Had(false));
+    assert_eq!(read.words(Category::Evaluation), &Words::Had(false));
+    assert_eq!(read.word(Category::Scheduler), "constant");
+}
+
+#[test]
+fn a_model_that_is_no_file_is_named_by_each_launch() {
+    let text = RUN.replace("Qwen/Qwen3-0.6B", "/dev/null  # overridden");
+    let read = case(&text);
+    assert_eq!(read.codes(), [Code::ValueUnresolved]);
+    assert_eq!(read.words(Category::Model), &Words::Unknown);
+}
+
+#[test]
+fn the_loop_for_images_and_texts_knows_one_schedule() {
+    let with = |more: &str| {
+        let text = RUN.replace(
+            "TrainFinetuneRecipeForNextTokenPrediction",
+            "PretrainRecipeForMultimodal",
+        );
+        case(&format!("{text}{more}"))
+    };
+    let read = with("lr_scheduler:\n  schedule: constant\nvalidation_dataset:\n  _target_: a.b\n");
+    read.clean();
+    assert_eq!(read.word(Category::Scheduler), "constant_with_warmup");
+    assert_eq!(read.words(Category::Evaluation), &Words::Had(false));
+    for (input, value) in [
+        (WarmupSteps, Some(2000.0)),
+        (Epochs, Some(1.0)),
+        (GlobalBatch, Some(32.0)),
+        (Packs, Some(1.0)),
+        (SequenceLength, Some(36864.0)),
+    ] {
+        assert_eq!(read.value(input), value, "{input:?}");
+    }
+    assert_eq!(with("").word(Category::Scheduler), "constant");
+    assert!(
+        with("lr_scheduler:\n  schedule: cosine\n")
+            .codes()
+            .contains(&Code::ValueType)
+    );
 }
