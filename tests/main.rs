@@ -27,6 +27,7 @@ mod it {
     mod invariants;
     mod many;
     mod meters;
+    mod named;
     mod phrases;
     mod properties;
     #[cfg(feature = "train")]

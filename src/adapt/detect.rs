@@ -10,7 +10,7 @@ use super::dialect::{
 use super::format::Format;
 use super::keys::{self, AXOLOTL, LLAMA_FACTORY, TRL};
 use super::scalar::{Loader, Value, resolve};
-use super::tree::Map;
+use super::tree::{Entry, Map};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Place, SourceId, Span};
 
@@ -72,6 +72,9 @@ pub(super) fn refusal(source: SourceId, map: &Map, kind: Kind) -> Diagnostic {
         let span = map.get(key).map_or(first, |entry| entry.key.span);
         Place { source, span }
     };
+    if let (Kind::Homemade | Kind::Nothing, Some((entry, format))) = (kind, wrapped(map)) {
+        return under_a_key(source, entry, format);
+    }
     let read: Vec<&str> = ALL.iter().map(|format| format.dialect.framework).collect();
     let reads = format!("ftrisk reads run files of {}", read.join(", "));
     match kind {
@@ -92,6 +95,34 @@ pub(super) fn refusal(source: SourceId, map: &Map, kind: Kind) -> Diagnostic {
         .at(Place { source, span: first }, "the file starts here")
         .help("check that this is the file you meant"),
     }
+}
+
+/// A key that holds a whole run, and whose.
+fn wrapped(map: &Map) -> Option<(&Entry, &'static Format)> {
+    // Settings of the trainer alone, or the shape of an adapter, are a part of many layouts.
+    const MODEL: &str = "model model_name_or_path base_model checkpoint_dir";
+    map.entries.iter().find_map(|entry| {
+        let inside = entry.value.map().filter(|inside| inside.has_any(MODEL))?;
+        match kind(inside) {
+            Kind::Run(format) => Some((entry, format)),
+            _ => None,
+        }
+    })
+}
+
+/// A run one level too deep: the program that unwraps it may as well change it.
+fn under_a_key(source: SourceId, entry: &Entry, format: &Format) -> Diagnostic {
+    let (key, framework) = (entry.name(), format.dialect.framework);
+    let place = Place {
+        source,
+        span: entry.key.span,
+    };
+    let message = format!("under `{key}` stands a run of {framework}, whose own command reads keys at the top alone");
+    Diagnostic::new(Code::UnknownFormat, message)
+        .at(place, "whoever takes these out may change them")
+        .help(format!(
+            "check what {framework} is given: write what stands under `{key}` into a file of its own, without that key"
+        ))
 }
 
 fn launcher(map: &Map) -> Option<Kind> {
@@ -158,8 +189,8 @@ fn nemo(map: &Map) -> Option<Kind> {
 
 fn litgpt(map: &Map) -> Option<Kind> {
     let train = map.map("train")?;
-    let is_litgpt = train.has_any("global_batch_size micro_batch_size") && map.map("eval").is_some();
-    is_litgpt.then_some(Kind::Run(&litgpt::FORMAT))
+    let has_both = train.has_any("global_batch_size micro_batch_size") && map.map("eval").is_some();
+    (has_both || litgpt::has_only_its_own(map, train)).then_some(Kind::Run(&litgpt::FORMAT))
 }
 
 fn peft(map: &Map) -> Option<Kind> {

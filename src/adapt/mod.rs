@@ -41,8 +41,8 @@ use command::{Launching, Word};
 use detect::Kind;
 use pages::Pages;
 use reader::Run;
-use scalar::Loader;
-use tree::{Data, Map, Node};
+use scalar::{Loader, Value, resolve};
+use tree::{Data, Map, Node, Scalar};
 
 pub use recipe::{Trained, recipe};
 
@@ -365,10 +365,7 @@ fn mapping_of(source: SourceId, sources: &Sources) -> (Option<Node>, Vec<Diagnos
         return (None, diagnostics);
     };
     if root.map().is_none_or(|map| map.entries.is_empty()) {
-        diagnostics.push(no_mapping(Place {
-            source,
-            span: root.span,
-        }));
+        diagnostics.push(no_mapping(source, file, &root));
         return (None, diagnostics);
     }
     (Some(root), diagnostics)
@@ -396,12 +393,49 @@ fn empty(source: SourceId) -> Diagnostic {
         .help("check that this is the file you meant, and that it was written completely")
 }
 
-fn no_mapping(place: Place) -> Diagnostic {
-    let place = Place {
-        span: Span::new(place.span.start, place.span.start),
-        ..place
+fn no_mapping(source: SourceId, file: &SourceFile, root: &Node) -> Diagnostic {
+    let is_null = |scalar: &Scalar| scalar.is_plain && resolve(&scalar.text, Loader::PyYaml) == Value::Null;
+    if root.scalar().is_some_and(is_null) {
+        return empty(source);
+    }
+    let span = Span::new(root.span.start, root.span.start);
+    let (message, help) = match &root.data {
+        Data::List(_) => (
+            "this file is a list, and `key: value` lines are looked for",
+            "write what belongs to one run into a file of its own, without the list around it",
+        ),
+        Data::Map(_) => (
+            "this file is an empty mapping, and `key: value` lines are looked for",
+            "check that this is the file you meant, and that it was written completely",
+        ),
+        Data::Scalar(_) => (
+            "this file is text, and `key: value` lines are looked for",
+            instead_of(file.name()),
+        ),
     };
-    Diagnostic::new(Code::NotARun, "a run file is `key: value` lines, and this is none")
-        .at(place, "here it starts")
-        .help("check that this is the file you meant")
+    Diagnostic::new(Code::NotARun, message)
+        .at(Place { source, span }, "here it starts")
+        .help(help)
+}
+
+/// What to check in place of a file that is called so.
+fn instead_of(name: &str) -> &'static str {
+    const OTHERS: &[(&[&str], &str)] = &[
+        (
+            &[".csv", ".tsv", ".txt", ".md"],
+            "check the run file that names this one",
+        ),
+        (
+            &[".toml", ".ini", ".cfg"],
+            "ftrisk reads YAML and JSON: write the settings as YAML, or its facts by name for --facts FILE",
+        ),
+        (
+            &[".py", ".ipynb"],
+            "ftrisk reads no Python: check the run file or the command that starts it, or write its facts by name for --facts FILE",
+        ),
+    ];
+    let found = OTHERS
+        .iter()
+        .find(|(ends, _)| ends.iter().any(|end| name.ends_with(end)));
+    found.map_or("check that this is the file you meant", |(_, help)| help)
 }

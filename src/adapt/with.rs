@@ -13,7 +13,7 @@ use super::words::{self, Problem, shown};
 use super::{detect, mapping_of, screen};
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::facts::{Input, Words};
-use crate::quantity::{Category, Quantity};
+use crate::quantity::{Category, Domain, Quantity};
 use crate::source::{Place, SourceId, Sources};
 
 const LAUNCH: &str = "correct the one that is wrong: each trains another run";
@@ -180,49 +180,48 @@ impl<'a> File<'a> {
         Some((&*entry.value.scalar()?.text, self.place(entry)))
     }
 
-    fn numbers(&mut self, kind: &Kind) {
+    fn numbers(&mut self, kind: &'static Kind) {
         for (key, input, quantity) in kind.numbers {
-            let Some(entry) = self.entry(key) else {
-                continue;
-            };
-            let place = self.place(entry);
-            let scalar = entry.value.scalar();
-            let text = scalar.map_or("", |scalar| &scalar.text);
-            if text == "auto" || screen::is_placeholder(entry.name(), &entry.value, self.pages) {
-                continue;
+            if let Some((number, place)) = self.number(kind, key, input.domain()) {
+                self.tell(key, place, What::Number(*input, *quantity, number), kind.help);
             }
-            let value = match scalar {
-                Some(scalar) if scalar.is_plain => resolve(&scalar.text, kind.dialect.loader),
-                _ => Value::Text,
-            };
-            let domain = input.domain();
-            let problem = match value {
-                _ if scalar.is_none() => Problem::Several,
-                Value::Null => continue,
-                Value::Int(number) if domain.contains(number as f64) => {
-                    self.tell(key, place, What::Number(*input, *quantity, number as f64), kind.help);
-                    continue;
-                }
-                Value::Float(number) if domain.contains(number) => {
-                    self.tell(key, place, What::Number(*input, *quantity, number), kind.help);
-                    continue;
-                }
-                Value::Bool(_) => Problem::Bool,
-                Value::Text => Problem::Text,
-                Value::Float(number) if !number.is_finite() => Problem::NotFinite,
-                Value::Int(number) => Problem::Outside(number as f64),
-                Value::Float(number) => Problem::Outside(number),
-            };
-            let ask = Ask {
-                key,
-                takes: if domain.integer { Takes::Whole } else { Takes::Real },
-                domain,
-                null: Null::IsDefault,
-                usual: None,
-            };
-            self.found
-                .push(words::number(&kind.dialect, &ask, place, text, problem));
         }
+    }
+
+    /// The number under a key, where the file writes one; what is no such number is reported.
+    fn number(&mut self, kind: &Kind, key: &'static str, domain: Domain) -> Option<(f64, Place)> {
+        let entry = self.entry(key)?;
+        let place = self.place(entry);
+        let scalar = entry.value.scalar();
+        let text = scalar.map_or("", |scalar| &scalar.text);
+        if text == "auto" || screen::is_placeholder(entry.name(), &entry.value, self.pages) {
+            return None;
+        }
+        let value = match scalar {
+            Some(scalar) if scalar.is_plain => resolve(&scalar.text, kind.dialect.loader),
+            _ => Value::Text,
+        };
+        let problem = match value {
+            _ if scalar.is_none() => Problem::Several,
+            Value::Null => return None,
+            Value::Int(number) if domain.contains(number as f64) => return Some((number as f64, place)),
+            Value::Float(number) if domain.contains(number) => return Some((number, place)),
+            Value::Bool(_) => Problem::Bool,
+            Value::Text => Problem::Text,
+            Value::Float(number) if !number.is_finite() => Problem::NotFinite,
+            Value::Int(number) => Problem::Outside(number as f64),
+            Value::Float(number) => Problem::Outside(number),
+        };
+        let ask = Ask {
+            key,
+            takes: if domain.integer { Takes::Whole } else { Takes::Real },
+            domain,
+            null: Null::IsDefault,
+            usual: None,
+        };
+        self.found
+            .push(words::number(&kind.dialect, &ask, place, text, problem));
+        None
     }
 
     fn tell(&mut self, key: &str, place: Place, what: What, help: &'static str) {
@@ -249,26 +248,20 @@ impl<'a> File<'a> {
 
     /// Every machine starts an equal share of the processes, and without distribution there is one.
     fn processes(&mut self) {
-        let number = |text: &str| match resolve(text, Loader::PyYaml) {
-            Value::Int(number) if number > 0 => Some(number),
-            _ => None,
-        };
-        let Some((all, place)) = self
-            .text("num_processes")
-            .and_then(|(text, place)| Some((number(text)?, place)))
-        else {
+        let machines = self.number(&ACCELERATE, "num_machines", Domain::COUNT);
+        // Without a finding: it was asked for before.
+        let told = self.told.iter().rev().find(|told| told.name == "num_processes");
+        let Some((What::Number(_, _, all), place)) = told.map(|told| (&told.what, told.place)) else {
             return;
         };
-        let machines = self
-            .text("num_machines")
-            .and_then(|(text, place)| Some((number(text)?, place)));
-        if let Some((machines, of)) = machines.filter(|(machines, _)| all % machines != 0) {
+        let all = *all;
+        if let Some((machines, of)) = machines.filter(|(machines, _)| all % machines != 0.0) {
             let message = format!("{all} processes are no equal share for {machines} machines");
             let finding = Diagnostic::new(Code::ValueType, message).at(place, "the total over all machines");
             let finding = finding.at(of, "each starts as many as the others");
             self.found.push(finding.help("write a multiple of num_machines"));
         }
-        if let Some(("NO", of)) = self.text("distributed_type").filter(|_| all > 1) {
+        if let Some(("NO", of)) = self.text("distributed_type").filter(|_| all > 1.0) {
             let finding = Diagnostic::new(
                 Code::Contradiction,
                 "num_processes asks for several processes, and distributed_type for none",

@@ -183,8 +183,11 @@ impl Builder<'_> {
 
     fn event(&mut self, event: Event<'_>, span: Span) -> Step {
         match event {
-            Event::DocumentStart(_) => {
+            Event::DocumentStart(is_explicit) => {
                 self.documents += 1;
+                if is_explicit {
+                    self.known_version()?;
+                }
                 if self.documents > 1 {
                     return Err(self
                         .fault(span, "several documents in one file", "the second one starts here")
@@ -206,6 +209,30 @@ impl Builder<'_> {
             Event::SequenceEnd | Event::MappingEnd => self.end(span),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
         }
+    }
+
+    /// Refuses another YAML than 1, as PyYAML does; the crate reads any.
+    fn known_version(&self) -> Step {
+        let mut at = 0;
+        for line in self.file.text().split_inclusive('\n') {
+            if line.starts_with("---") {
+                break;
+            }
+            let major = line
+                .strip_prefix("%YAML")
+                .and_then(|version| version.trim_start().split('.').next());
+            if major.is_some_and(|major| major.trim_start_matches('0') != "1") {
+                let span = Span::new(at, at + line.trim_end().len());
+                let fault = self.fault(
+                    span,
+                    "another version of YAML than 1",
+                    "PyYAML refuses the file for this",
+                );
+                return Err(fault.help("delete the line, or write `%YAML 1.1`").into());
+            }
+            at += line.len();
+        }
+        Ok(())
     }
 
     fn fault(&self, span: Span, message: &str, label: &str) -> Diagnostic {

@@ -140,6 +140,7 @@ fn at_revision(revision: &str, path: &Path, sources: &mut Sources) -> Read<Sourc
     match answer {
         Ok(answer) if answer.is_good || answer.bytes.len() > adapt::MAX_BYTES => files::decoded(
             format!("{revision}:{name}"),
+            &format!("{revision}:{name}"),
             answer.bytes,
             adapt::MAX_BYTES,
             "a run file",

@@ -89,7 +89,7 @@ pub(super) enum Command {
 
 /// What no run file says.
 #[derive(Debug, Args)]
-pub(super) struct LaunchArgs {
+pub(super) struct StartArgs {
     /// Training processes of the launch
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(super) world_size: Option<u32>,
@@ -99,21 +99,37 @@ pub(super) struct LaunchArgs {
     /// What the launch command teaches, where the run file leaves that to the command
     #[arg(long, value_name = "STAGE", value_parser = stage)]
     pub(super) stage: Option<&'static str>,
-    /// The framework whose run files these are, whatever they look like
-    #[arg(long, value_name = "NAME", value_parser = framework)]
-    pub(super) framework: Option<&'static str>,
     /// A file of the launch beside the run file: an accelerate config, a DeepSpeed file; may be said again
     #[arg(long, value_name = "FILE")]
     pub(super) with: Vec<PathBuf>,
 }
 
-impl LaunchArgs {
+impl StartArgs {
     pub(super) fn launch(&self) -> Launch {
         Launch {
             world_size: self.world_size,
             dataset_rows: self.dataset_rows,
             stage: self.stage,
+            framework: None,
+        }
+    }
+}
+
+/// The same, and whose run files they are: a launch command says that itself.
+#[derive(Debug, Args)]
+pub(super) struct LaunchArgs {
+    #[command(flatten)]
+    pub(super) start: StartArgs,
+    /// The framework whose run files these are, whatever they look like
+    #[arg(long, value_name = "NAME", value_parser = framework)]
+    pub(super) framework: Option<&'static str>,
+}
+
+impl LaunchArgs {
+    pub(super) fn launch(&self) -> Launch {
+        Launch {
             framework: self.framework,
+            ..self.start.launch()
         }
     }
 }
@@ -174,18 +190,8 @@ pub(super) struct CheckArgs {
 pub(super) struct ExecArgs {
     /// A .riskpolicy file, or builtin:NAME
     pub(super) policy: String,
-    /// Training processes of the launch, where the command does not say it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    pub(super) world_size: Option<u32>,
-    /// Rows that one pass walks, after max_samples
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=9_007_199_254_740_992))]
-    pub(super) dataset_rows: Option<u64>,
-    /// What the command teaches, where neither it nor the run file says it
-    #[arg(long, value_name = "STAGE", value_parser = stage)]
-    pub(super) stage: Option<&'static str>,
-    /// A file of the launch beside the run file: an accelerate config, a DeepSpeed file; may be said again
-    #[arg(long, value_name = "FILE")]
-    pub(super) with: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) launch: StartArgs,
     /// Treat advice as limits
     #[arg(long)]
     pub(super) strict: bool,

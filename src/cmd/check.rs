@@ -9,6 +9,7 @@ use super::targets::{self, Target};
 use super::{BAD_INPUT, Outcome, against, files, fix, many, terminal, waivers};
 use crate::adapt::{self, Beside};
 use crate::check;
+use crate::diag::render::render;
 use crate::ir::Day;
 use crate::report::{CheckReport, Form, Tally, Totals, Writer};
 use crate::sema;
@@ -27,17 +28,15 @@ pub(super) fn run(args: &CheckArgs, color: Color) -> Outcome {
     }
     let today = args.as_of.unwrap_or_else(waivers::today);
     let mut sources = Sources::default();
-    let mut policies: Vec<CheckReport> = policies
+    let policies: Vec<CheckReport> = policies
         .iter()
         .map(|policy| compiled(policy, args.strict, today, &mut sources))
         .collect();
     let beside = match beside(args, &mut sources) {
         Ok(beside) => beside,
         Err(finding) => {
-            if let Some(first) = policies.first_mut() {
-                first.diagnostics.push(*finding);
-            }
-            Beside::default()
+            terminal::note(render(&finding, &sources, terminal::style(color)).trim_end());
+            return Ok(BAD_INPUT);
         }
     };
     let judges = policies.iter().all(|report| report.judging().is_some());
@@ -85,7 +84,7 @@ pub(super) fn run(args: &CheckArgs, color: Color) -> Outcome {
 
 /// What the command line says of the launch beside the run file.
 fn beside(args: &CheckArgs, sources: &mut Sources) -> files::Read<Beside> {
-    let mut beside = files::beside(&args.launch.with, args.facts.as_deref(), sources)?;
+    let mut beside = files::beside(&args.launch.start.with, args.facts.as_deref(), sources)?;
     if !args.overrides.is_empty() {
         beside.overrides = Some(sources.add("command line", adapt::command::quoted(&args.overrides)));
     }
@@ -196,7 +195,9 @@ impl Printer {
 
 /// Whether the run file was named first; says so.
 pub(super) fn is_swapped(command: &str, policy: &str) -> bool {
-    let is_run = policy.ends_with(".yaml") || policy.ends_with(".yml");
+    let is_run = [".yaml", ".yml", ".json", ".sh"]
+        .iter()
+        .any(|end| policy.ends_with(end));
     if is_run {
         terminal::complain(&format!(
             "the policy comes first, and {policy} looks like a run file: `ftrisk {command} POLICY RUN`"

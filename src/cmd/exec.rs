@@ -10,7 +10,6 @@ use super::check::compiled;
 use super::judging::alone;
 use super::{BAD_INPUT, Outcome, files, terminal, waivers};
 use crate::adapt;
-use crate::adapt::Launch;
 use crate::adapt::command::{Argv, Launching, Word, World};
 use crate::diag::render::render;
 use crate::diag::{Code, Diagnostic};
@@ -40,7 +39,7 @@ pub(super) fn run(args: &ExecArgs, color: Color) -> Outcome {
             return Ok(BAD_INPUT);
         }
     };
-    if args.policy == "-" || args.with.iter().any(|path| path == Path::new("-")) {
+    if args.policy == "-" || args.launch.with.iter().any(|path| path == Path::new("-")) {
         terminal::complain("standard input belongs to the command: name a file");
         return Ok(BAD_INPUT);
     }
@@ -92,7 +91,7 @@ fn judged(
         .as_ref()
         .map(|word| regular(word, command))
         .transpose()?;
-    let mut with = args.with.clone();
+    let mut with = args.launch.with.clone();
     // What the command says on its own is read unless the user says something else.
     if let Some(beside) = launching.beside.as_ref().filter(|_| with.is_empty()) {
         with.push(regular(beside, command)?.into());
@@ -103,13 +102,7 @@ fn judged(
     let names = with.iter().map(|path| path.display().to_string());
     read.extend(names.zip(beside.with.iter().copied()));
 
-    let launch = Launch {
-        world_size: args.world_size,
-        dataset_rows: args.dataset_rows,
-        stage: args.stage,
-        framework: None,
-    };
-    let found = adapt::read_launched(run, command, &launching, sources, launch, &beside);
+    let found = adapt::read_launched(run, command, &launching, sources, args.launch.launch(), &beside);
     let mut told = launching.told();
     if let Some(facts) = &found.facts {
         let world = facts.values(Input::WorldSize).filter(|world| world.is_point());
@@ -141,13 +134,13 @@ fn contradicts(args: &ExecArgs, launching: &Launching, command: SourceId) -> Res
                 .help(format!("leave `{flag}` out, or repair the command")),
         ))
     };
-    match (args.world_size, launching.world) {
+    match (args.launch.world_size, launching.world) {
         (Some(said), World::Given(size, span)) if said != size => {
             return finding(format!("--world-size {said}"), span, format!("this starts {size}"));
         }
         _ => {}
     }
-    match (args.stage, launching.stage) {
+    match (args.launch.stage, launching.stage) {
         (Some(said), Some((stage, span))) if said != stage => {
             finding(format!("--stage {said}"), span, format!("this teaches {stage}"))
         }

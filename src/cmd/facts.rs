@@ -11,7 +11,7 @@ pub(super) fn run(args: &FactsArgs, color: Color) -> Outcome {
     let mut sources = Sources::default();
     let run = args.run.as_ref().map(|run| files::run(run, &mut sources)).transpose();
     let named = run.and_then(|run| {
-        let beside = files::beside(&args.launch.with, args.facts.as_deref(), &mut sources)?;
+        let beside = files::beside(&args.launch.start.with, args.facts.as_deref(), &mut sources)?;
         Ok((run, beside))
     });
     let read = match named {

@@ -41,7 +41,8 @@ pub(super) fn policy(name: &str, sources: &mut Sources) -> Read<SourceId> {
             }
         };
     }
-    text(Path::new(name), crate::syntax::MAX_BYTES, "a policy", sources).map_err(|finding| {
+    let said = if Path::new(name) == Path::new("-") { STDIN } else { name };
+    text(Path::new(name), said, crate::syntax::MAX_BYTES, "a policy", sources).map_err(|finding| {
         let here = builtin::policy(name).filter(|_| !Path::new(name).exists());
         Box::new(match here {
             Some(policy) => finding
@@ -54,40 +55,77 @@ pub(super) fn policy(name: &str, sources: &mut Sources) -> Read<SourceId> {
 
 /// Reads a run file; `-` is standard input.
 pub(super) fn run(path: &Path, sources: &mut Sources) -> Read<SourceId> {
-    text(path, crate::adapt::MAX_BYTES, "a run file", sources)
+    text(path, &said(path), crate::adapt::MAX_BYTES, "a run file", sources)
 }
 
-/// Reads what is named beside a run file.
+/// Reads what is named beside a run file; a finding says which flag named it.
 pub(super) fn beside(with: &[PathBuf], facts: Option<&Path>, sources: &mut Sources) -> Read<Beside> {
-    let what = "a file beside a run file";
-    let mut read = |path: &Path| text(path, crate::adapt::MAX_BYTES, what, sources);
+    let mut read = |flag, path: &Path| {
+        let (said, what) = (format!("{flag} {}", said(path)), format!("a file for {flag}"));
+        text(path, &said, crate::adapt::MAX_BYTES, &what, sources)
+    };
     Ok(Beside {
         overrides: None,
-        with: with.iter().map(|path| read(path)).collect::<Read<_>>()?,
-        facts: facts.map(read).transpose()?,
+        with: with.iter().map(|path| read("--with", path)).collect::<Read<_>>()?,
+        facts: facts.map(|path| read("--facts", path)).transpose()?,
     })
 }
 
-/// Reads a text of at most `most` bytes.
-fn text(path: &Path, most: usize, what: &str, sources: &mut Sources) -> Read<SourceId> {
-    let (name, bytes) = if path == Path::new("-") {
-        ("standard input".to_owned(), bytes(std::io::stdin().lock(), most))
+const STDIN: &str = "standard input";
+
+/// What a path is called.
+fn said(path: &Path) -> String {
+    if path == Path::new("-") {
+        STDIN.to_owned()
     } else {
-        let name = path.display().to_string();
-        let cannot = |error: std::io::Error| cannot_read(&name, &error);
-        let file = File::open(path).map_err(cannot)?;
+        path.display().to_string()
+    }
+}
+
+/// Reads a text of at most `most` bytes; `said` is what findings call it.
+fn text(path: &Path, said: &str, most: usize, what: &str, sources: &mut Sources) -> Read<SourceId> {
+    let bytes = if path == Path::new("-") {
+        bytes(std::io::stdin().lock(), most)
+    } else if is_pipe_with_a_name(path) {
+        let message = format!("cannot read {said}: it is a named pipe, and to open one waits until somebody writes");
+        return Err(Box::new(Diagnostic::new(Code::CannotRead, message).help(
+            "write it into a file, or hand it over as `-` or, in a shell that has it, as `<(command)`",
+        )));
+    } else {
         // A directory opens, and only says so when it is read.
-        let bytes = bytes(file, most);
-        (name, bytes)
+        File::open(path).and_then(|file| bytes(file, most))
     };
-    let bytes = bytes.map_err(|error| cannot_read(&name, &error))?;
-    decoded(name, bytes, most, what, sources)
+    let bytes = bytes.map_err(|error| cannot_read(said, &error, what))?;
+    decoded(self::said(path), said, bytes, most, what, sources)
+}
+
+/// Whether to open a path may wait for ever. A pipe that this process was started with has no name in any folder: standard
+/// input, and what a shell makes of `<(command)`, which ends when the command does.
+#[cfg(unix)]
+fn is_pipe_with_a_name(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+
+    let is_pipe = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo());
+    let is_held = |real: PathBuf| ["/dev", "/proc"].iter().any(|folder| real.starts_with(folder));
+    is_pipe && path.canonicalize().is_ok_and(|real| !is_held(real))
+}
+
+#[cfg(not(unix))]
+fn is_pipe_with_a_name(_: &Path) -> bool {
+    false
 }
 
 /// A text of at most `most` bytes, from one byte more at most.
-pub(super) fn decoded(name: String, bytes: Vec<u8>, most: usize, what: &str, sources: &mut Sources) -> Read<SourceId> {
+pub(super) fn decoded(
+    name: String,
+    said: &str,
+    bytes: Vec<u8>,
+    most: usize,
+    what: &str,
+    sources: &mut Sources,
+) -> Read<SourceId> {
     if bytes.len() > most {
-        let message = format!("{name} is larger than {most} bytes, the most that ftrisk reads of {what}");
+        let message = format!("{said} is larger than {most} bytes, the most that ftrisk reads of {what}");
         return Err(Box::new(
             Diagnostic::new(Code::TooLarge, message).help(format!("check that it is {what}")),
         ));
@@ -98,7 +136,7 @@ pub(super) fn decoded(name: String, bytes: Vec<u8>, most: usize, what: &str, sou
             let at = error.utf8_error().valid_up_to();
             // What is text before the fault is enough to show where it is.
             let good = String::from_utf8_lossy(error.as_bytes().get(..at).unwrap_or(&[])).into_owned();
-            let id = sources.add(name.clone(), good);
+            let id = sources.add(name, good);
             let line = sources.get(id).line(at);
             let span = sources.get(id).line_span(line);
             let place = Place {
@@ -108,7 +146,7 @@ pub(super) fn decoded(name: String, bytes: Vec<u8>, most: usize, what: &str, sou
             Err(Box::new(
                 Diagnostic::new(
                     Code::NotText,
-                    format!("{name} is not UTF-8: byte {at}, on line {line}, begins no character"),
+                    format!("{said} is not UTF-8: byte {at}, on line {line}, begins no character"),
                 )
                 .at(place, "text up to here")
                 .help("save it as UTF-8"),
@@ -126,14 +164,20 @@ pub(super) fn bytes(reader: impl std::io::Read, most: usize) -> std::io::Result<
     Ok(bytes)
 }
 
-fn cannot_read(name: &str, error: &std::io::Error) -> Box<Diagnostic> {
+fn cannot_read(said: &str, error: &std::io::Error, what: &str) -> Box<Diagnostic> {
+    let is_folder = error.kind() == std::io::ErrorKind::IsADirectory;
     let why = match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ if is_folder => "it is a directory".to_owned(),
         _ => error.to_string(),
     };
-    Box::new(Diagnostic::new(Code::CannotRead, format!("cannot read {name}: {why}")).help("check the path"))
+    let finding = Diagnostic::new(Code::CannotRead, format!("cannot read {said}: {why}"));
+    Box::new(if is_folder {
+        finding.help(format!("name {what} in it"))
+    } else {
+        finding.help("check the path")
+    })
 }
 
 /// Compares the probes that can be read with their pins. An absent probe is no finding: training needs it, not `check`.
@@ -250,6 +294,12 @@ pub(super) fn probe(path: &str, policy_file: &str) -> Read<Option<Cow<'static, [
         return Err(Box::new(
             Diagnostic::new(Code::ProbePath, format!("{path} lies outside of the policy's root"))
                 .help("keep probes in the repository of the policy, so that everybody measures on the same ones"),
+        ));
+    }
+    if is_pipe_with_a_name(&file) {
+        let finding = Diagnostic::new(Code::CannotRead, format!("{path} is a named pipe"));
+        return Err(Box::new(
+            finding.help("a probe is read again and again: write it into a JSONL file"),
         ));
     }
     let Ok(opened) = File::open(&file) else {

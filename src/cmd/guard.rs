@@ -44,7 +44,7 @@ pub(super) fn run(args: &GuardArgs, color: Color) -> Outcome {
     if is_swapped("guard", &args.policy) {
         return Ok(BAD_INPUT);
     }
-    let beside = match files::beside(&args.launch.with, None, &mut sources) {
+    let beside = match files::beside(&args.launch.start.with, None, &mut sources) {
         Ok(beside) => beside,
         Err(finding) => return refuse(&[*finding], &sources),
     };

@@ -5,14 +5,16 @@
 
 mod derive;
 mod direct;
+mod length;
 mod movement;
 mod recipe;
 mod rule;
 mod schedule;
 mod walk;
 
-pub use derive::{Derived, Part, updates_of};
+pub use derive::{Derived, Part};
 pub use direct::input_of;
+pub use length::updates_of;
 pub use recipe::{Recipe, Scheduler, Template, Told};
 pub use rule::derive;
 pub use schedule::warmup_updates;

@@ -2,9 +2,10 @@
 
 use super::Input::{PreferenceBeta, Rank, Rows, WeightDecay, WorldSize};
 use super::derive::Part::Of;
-use super::derive::{
-    Derived, FIRST_OF_EPOCHS, FIRST_OF_SAMPLES, FIRST_OF_UPDATES, batch_effective, clip_norm, epochs, first,
-    learning_rate, lora_alpha, lora_scale, plain, samples, told, update_scale, updates, warmup_fraction,
+use super::derive::{Derived, clip_norm, learning_rate, lora_alpha, lora_scale, plain, told, update_scale};
+use super::length::{
+    FIRST_OF_EPOCHS, FIRST_OF_SAMPLES, FIRST_OF_UPDATES, batch_effective, epochs, first, samples, updates,
+    warmup_fraction,
 };
 use super::{Facts, walk};
 use crate::quantity::Quantity;

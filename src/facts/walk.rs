@@ -5,7 +5,8 @@ use super::Input::{
     Accumulation, Beta1, Beta2, Epochs, GlobalBatch, LearningRate, MaxSteps, PerDevice, Rows, Updates, WorldSize,
 };
 use super::derive::Part::{self, Of, Text};
-use super::derive::{Derived, absent, learning_rate, updates, values};
+use super::derive::{Derived, absent, learning_rate, values};
+use super::length::updates;
 use super::movement::Decays;
 use super::schedule::Schedule;
 use crate::quantity::{Finite, Interval};

@@ -290,6 +290,25 @@ fn a_number_of_processes_that_nobody_says_is_an_open_question() {
         .stderr_has("is not what the command says");
 }
 
+/// Without the number the size of the world would be that of one task.
+#[test]
+fn behind_srun_somebody_says_how_many_processes_there_are() {
+    let command = "srun --ntasks=2 trl sft --config trl.yaml";
+    let ran = exec(case("1.0e-4"), command)
+        .code(2)
+        .stderr_has("srun starts this once for each of its tasks");
+    assert!(!is_launched(&ran));
+    let said = |size: &str| {
+        case("1.0e-4")
+            .env("CUDA_VISIBLE_DEVICES", "0")
+            .args(["exec", "p.riskpolicy", "--world-size", size, "--"])
+            .args(words(command))
+            .run()
+    };
+    assert!(is_launched(&said("2").code(7)));
+    assert!(!is_launched(&said("8").code(1)));
+}
+
 #[test]
 fn a_run_file_that_sets_the_environment_of_its_launch_is_seen() {
     let swift = "ENV:\n  NPROC_PER_NODE: 8\nmodel: m\ndataset: d\ntuner_type: lora\nlearning_rate: 1.0e-4\n\
@@ -329,6 +348,9 @@ fn what_cannot_be_read_is_refused_and_says_what_to_do() {
         "./run.sh",
         "bash -c llamafactory-cli_train_factory.yaml",
         "srun -n 8 trl sft --config trl.yaml",
+        "srun --chdir /x trl sft --config trl.yaml",
+        "mpirun -np 8 trl sft --config trl.yaml",
+        "conda run --cwd /x trl sft --config trl.yaml",
         "env -S swift",
         "python train.py --lr 1e-3",
         "torchrun --nproc_per_node 2 train.py --lr 1e-3",

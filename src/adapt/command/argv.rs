@@ -5,55 +5,9 @@
 
 use super::launcher::{self, Recognised};
 use super::shell::{Command, Word};
-use super::{LOOKED_AT, Launching, cut, quoted, refused, script};
+use super::{LOOKED_AT, Launching, cut, quoted, refused, script, wrappers};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Place, SourceId, Span};
-
-/// Programs that start others in ways that are not read: what each does, and what to do instead.
-const BY_NAME: &[(&[&str], &str, &str)] = &[
-    (
-        &["env"],
-        "one of its flags splits words or changes the folder",
-        "write the command out: `env NAME=VALUE COMMAND`",
-    ),
-    (
-        &["bash", "sh", "zsh", "dash", "ksh", "fish"],
-        "a script may do anything, and may change between the check and the launch",
-        "put `ftrisk exec POLICY --` before the command inside of it",
-    ),
-    (
-        &[
-            "srun",
-            "mpirun",
-            "mpiexec",
-            "mlx.launch",
-            "ssh",
-            "sbatch",
-            "ray",
-            "torchx",
-            "sky",
-        ],
-        "it starts processes elsewhere, and this command does not say how many",
-        "put `ftrisk exec POLICY --` behind it, and say --world-size N",
-    ),
-    (
-        &[
-            "docker",
-            "podman",
-            "apptainer",
-            "singularity",
-            "conda",
-            "mamba",
-            "sudo",
-            "make",
-            "just",
-            "xargs",
-            "timeout",
-        ],
-        "what it runs, and with which files and environment, is not read",
-        "put `ftrisk exec POLICY --` before the training command itself",
-    ),
-];
 
 /// A command with what its environment says of a launch.
 #[derive(Debug)]
@@ -123,21 +77,21 @@ impl Argv {
 }
 
 fn unknown(word: Option<&Word>, source: SourceId) -> Diagnostic {
-    let (shown, span) = match word {
-        Some(word) => (crate::adapt::words::shown(&word.text), word.span),
-        None => (String::new(), Span::default()),
+    let empty = Word {
+        text: String::new(),
+        span: Span::default(),
+        verbatim: None,
     };
-    let name = shown.rsplit('/').next().unwrap_or("");
-    let place = Place { source, span };
-    let name = if name.ends_with(".sh") { "sh" } else { name };
-    let by_name = BY_NAME.iter().find(|(names, ..)| names.contains(&name));
-    let message = format!("ftrisk cannot read what `{shown}` trains");
-    let diagnostic = Diagnostic::new(Code::UnknownFormat, message);
-    match by_name {
-        Some((_, label, help)) => diagnostic.at(place, *label).help(*help),
-        None => diagnostic
-            .at(place, "as it is told here, no trainer that ftrisk knows")
-            .note(super::LOOKED_FOR)
-            .help("name the trainer's own command: `ftrisk exec POLICY -- llamafactory-cli train RUN.yaml`"),
+    let word = word.unwrap_or(&empty);
+    if let Some(refusal) = wrappers::not_read(word) {
+        return refused(refusal, source);
     }
+    let place = Place {
+        source,
+        span: word.span,
+    };
+    Diagnostic::new(Code::UnknownFormat, wrappers::message(word))
+        .at(place, "as it is told here, no trainer that ftrisk knows")
+        .note(super::LOOKED_FOR)
+        .help("name the trainer's own command: `ftrisk exec POLICY -- llamafactory-cli train RUN.yaml`")
 }

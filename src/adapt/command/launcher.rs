@@ -8,7 +8,8 @@ use super::world::{
     self, ACCELERATE_SWITCHES, DEEPSPEED_SWITCHES, Environment, TORCHRUN_SWITCHES, accelerate, deepspeed, flags_of,
     torchrun,
 };
-use super::{Form, Launching, World};
+use super::{Form, Launching, World, wrappers};
+use crate::source::Span;
 
 /// What a command is.
 pub(super) enum Recognised {
@@ -32,21 +33,11 @@ struct Started {
     beside: Option<Word>,
 }
 
-/// Wrappers that run the command behind them and change nothing of it, with their flags that take a word of their own.
-const WRAPPERS: &[(&str, &[&str])] = &[
-    ("env", &["-u", "--unset"]),
-    ("nohup", &[]),
-    ("exec", &[]),
-    ("command", &[]),
-    ("time", &["-f", "-o", "--format", "--output"]),
-    ("nice", &["-n"]),
-    ("numactl", &["-N", "-m", "-C", "-i", "-p"]),
-];
-
 /// Reads a command.
 pub(super) fn recognise(command: &Command) -> Recognised {
     let mut environment = command.environment.clone();
     let mut words = command.words.as_slice();
+    let mut tasks = None;
     // No launcher is started by more than a few others.
     for _ in 0..8 {
         let Some((first, rest)) = words.split_first() else {
@@ -54,7 +45,7 @@ pub(super) fn recognise(command: &Command) -> Recognised {
         };
         let name = first.text.rsplit('/').next().unwrap_or("");
         let directly = Started {
-            world: None,
+            world: tasks.map(|span| World::Unknown(TASKS, Some(span))),
             beside: None,
         };
         if let Some((trainer, called, used)) = known(name, rest) {
@@ -62,32 +53,29 @@ pub(super) fn recognise(command: &Command) -> Recognised {
             let named = rest.first().filter(|_| used > 0).unwrap_or(first);
             return launching((trainer, called), [first, named], behind, directly, &environment);
         }
-        if let Some((_, valued)) = WRAPPERS.iter().find(|(wrapper, _)| *wrapper == name) {
-            match peeled(name, rest, valued, &mut environment) {
+        if let Some(wrapper) = wrappers::of(name, rest) {
+            match wrapper.peeled(rest, &mut environment) {
                 Some(behind) => words = behind,
-                None => return Recognised::Other(Some(first.clone())),
+                None => return refused_or_other(first, rest),
             }
             continue;
         }
         let (started, after) = match (name, rest.first().map(|word| word.text.as_str())) {
-            ("uv" | "poetry" | "pipenv", Some("run")) => {
-                words = rest.get(1..).unwrap_or(&[]);
-                continue;
-            }
+            ("srun", _) => match wrappers::behind_srun(rest) {
+                Some((behind, is_one)) => {
+                    words = behind;
+                    tasks = tasks.or((!is_one).then_some(first.span));
+                    continue;
+                }
+                None => return refused_or_other(first, rest),
+            },
             ("accelerate", Some("launch")) => by_accelerate(rest.get(1..).unwrap_or(&[])),
-            ("torchrun", _) => by_torchrun(rest, &environment),
-            ("deepspeed", _) => {
-                let (flags, after) = flags_of(rest, DEEPSPEED_SWITCHES);
-                (
-                    Started {
-                        world: Some(deepspeed(&flags)),
-                        beside: None,
-                    },
-                    after,
-                )
+            ("torchrun", _) => by_torchrun(rest, tasks, &environment),
+            ("deepspeed", _) => by_deepspeed(rest, tasks),
+            (python, _) if python.starts_with("python") => {
+                return by_python(first, rest, (directly, tasks), &environment);
             }
-            (python, _) if python.starts_with("python") => return by_python(first, rest, directly, &environment),
-            _ => return Recognised::Other(Some(first.clone())),
+            _ => return refused_or_other(first, rest),
         };
         return match script_of(after) {
             Some(script) => script_or(script, after, started, &environment),
@@ -96,6 +84,44 @@ pub(super) fn recognise(command: &Command) -> Recognised {
     }
     Recognised::Other(words.first().cloned())
 }
+
+/// A command that nobody here reads. Where it starts a trainer all the same, that is said: what trains and was not judged
+/// must not look like what does not train.
+fn refused_or_other(first: &Word, rest: &[Word]) -> Recognised {
+    match wrappers::not_read(first) {
+        Some(refusal) if names_a_trainer(rest) => Recognised::Refused(Box::new(refusal)),
+        _ => Recognised::Other(Some(first.clone())),
+    }
+}
+
+/// Whether words, or the text that one of them is to another shell, start a trainer or a launcher. The name alone may be
+/// that of a package that is installed.
+fn names_a_trainer(words: &[Word]) -> bool {
+    let mut tokens = words.iter().flat_map(|word| word.text.split_whitespace());
+    while let Some(token) = tokens.next() {
+        let name = token.rsplit('/').next().unwrap_or("");
+        let then = tokens.clone().next().unwrap_or("");
+        let is_file = [".yaml", ".yml"].iter().any(|end| then.ends_with(end));
+        let is_called = |called: &&str| match called.split_once(' ') {
+            Some((command, sub)) => command == name && then == sub,
+            None => *called == name && (name.contains('.') || is_file),
+        };
+        let starts = match name {
+            "torchrun" | "deepspeed" => tokens
+                .clone()
+                .any(|word| word.ends_with(".py") || matches!(word, "-m" | "--module")),
+            "accelerate" => then == "launch",
+            _ => TRAINERS.iter().any(|trainer| trainer.called.iter().any(is_called)),
+        };
+        if starts {
+            return true;
+        }
+    }
+    false
+}
+
+/// Why a launcher's own count is not the whole.
+const TASKS: &str = "srun starts this once for each of its tasks, and which of them train together is not said here";
 
 fn by_accelerate(words: &[Word]) -> (Started, &[Word]) {
     let (flags, after) = flags_of(words, ACCELERATE_SWITCHES);
@@ -110,17 +136,37 @@ fn by_accelerate(words: &[Word]) -> (Started, &[Word]) {
     (started, after)
 }
 
-fn by_torchrun<'a>(words: &'a [Word], environment: &Environment) -> (Started, &'a [Word]) {
+/// `tasks` is where something starts it several times: what it is told of all nodes counts then, and nothing else.
+fn by_torchrun<'a>(words: &'a [Word], tasks: Option<Span>, environment: &Environment) -> (Started, &'a [Word]) {
     let (flags, after) = flags_of(words, TORCHRUN_SWITCHES);
+    let world = match tasks {
+        Some(span) if !world::counts_nodes(&flags, environment) => World::Unknown(TASKS, Some(span)),
+        _ => torchrun(&flags, environment),
+    };
     let started = Started {
-        world: Some(torchrun(&flags, environment)),
+        world: Some(world),
+        beside: None,
+    };
+    (started, after)
+}
+
+fn by_deepspeed(words: &[Word], tasks: Option<Span>) -> (Started, &[Word]) {
+    let (flags, after) = flags_of(words, DEEPSPEED_SWITCHES);
+    let world = tasks.map_or_else(|| deepspeed(&flags), |span| World::Unknown(TASKS, Some(span)));
+    let started = Started {
+        world: Some(world),
         beside: None,
     };
     (started, after)
 }
 
 /// What `python` starts: a script or a module, or a launcher as a module.
-fn by_python(python: &Word, rest: &[Word], directly: Started, environment: &Environment) -> Recognised {
+fn by_python(
+    python: &Word,
+    rest: &[Word],
+    (directly, tasks): (Started, Option<Span>),
+    environment: &Environment,
+) -> Recognised {
     let mut after = rest;
     while let Some((flag, more)) = after.split_first() {
         if !flag.text.starts_with('-') || flag.text == "-m" {
@@ -132,7 +178,8 @@ fn by_python(python: &Word, rest: &[Word], directly: Started, environment: &Envi
     let module = after.get(1).filter(|_| is_module).map(|module| module.text.as_str());
     let behind = after.get(2..).unwrap_or(&[]);
     let (started, after) = match module {
-        Some("torch.distributed.run" | "torch.distributed.launch") => by_torchrun(behind, environment),
+        Some("torch.distributed.run" | "torch.distributed.launch") => by_torchrun(behind, tasks, environment),
+        Some("deepspeed.launcher.runner") => by_deepspeed(behind, tasks),
         // `python -m accelerate.commands.launch` is `accelerate launch`.
         Some("accelerate.commands.launch") => by_accelerate(behind),
         _ => (directly, after),
@@ -146,44 +193,6 @@ fn by_python(python: &Word, rest: &[Word], directly: Started, environment: &Envi
         },
         None => Recognised::Other(Some(python.clone())),
     }
-}
-
-/// What a wrapper runs; `None` where it is told something that is not known. `env` changes the environment on the way.
-fn peeled<'a>(name: &str, words: &'a [Word], valued: &[&str], environment: &mut Environment) -> Option<&'a [Word]> {
-    let mut rest = words;
-    while let Some((word, after)) = rest.split_first() {
-        let text = word.text.as_str();
-        if valued.contains(&text) {
-            let value = after.first()?;
-            if name == "env" {
-                environment.remove(&value.text);
-            }
-            rest = after.get(1..).unwrap_or(&[]);
-        } else if let (true, Some((key, value))) = (name == "env", text.split_once('=')) {
-            if text.starts_with("--unset=") {
-                environment.remove(value);
-            } else {
-                let value = Word {
-                    text: value.to_owned(),
-                    span: word.span,
-                    verbatim: None,
-                };
-                environment.insert(key.to_owned(), value);
-            }
-            rest = after;
-        } else if name == "env" && matches!(text, "-i" | "-" | "--ignore-environment") {
-            environment.clear();
-            rest = after;
-        } else if name == "env" && text.starts_with('-') {
-            // `-S` splits a text into words, `-C` goes to another folder.
-            return None;
-        } else if text.starts_with('-') {
-            rest = after;
-        } else {
-            return Some(rest);
-        }
-    }
-    Some(rest)
 }
 
 /// The trainer of a command, how the table calls it, and how many words after the first name it.

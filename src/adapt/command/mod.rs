@@ -9,6 +9,7 @@ mod overrides;
 mod shell;
 mod trainers;
 mod world;
+mod wrappers;
 
 use crate::adapt::screen;
 use crate::diag::{Code, Diagnostic};
@@ -232,7 +233,7 @@ pub fn recognise(source: SourceId, sources: &Sources) -> Result<Launching, Box<D
 
 /// What a command is searched for.
 const LOOKED_FOR: &str = "ftrisk looked for swift, megatron, llamafactory-cli, axolotl, trl, tune, automodel, litgpt and \
-    mlx_lm, behind torchrun, accelerate, deepspeed and python";
+    mlx_lm, behind torchrun, accelerate, deepspeed, python and srun, and behind env, nohup, time, uv run, conda run and others that change nothing";
 
 /// A trainer that is started in a way that cannot be read.
 fn refused(refusal: Refusal, source: SourceId) -> Diagnostic {

@@ -124,6 +124,11 @@ pub(super) fn torchrun(flags: &Given<'_>, environment: &Environment) -> World {
     }
 }
 
+/// Whether torchrun is told of all nodes.
+pub(super) fn counts_nodes(flags: &Given<'_>, environment: &Environment) -> bool {
+    cut_short(flags, "nnodes").is_some() || environment.contains_key("PET_NNODES")
+}
+
 pub(super) fn accelerate(flags: &Given<'_>) -> World {
     let shares = |name: &&String| name.starts_with("parallelism_config_") || name.starts_with("megatron_lm_");
     if let Some(word) = flags.keys().find(shares).and_then(|name| flags.get(name)) {

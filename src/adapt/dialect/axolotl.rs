@@ -4,7 +4,10 @@
 //! reads the file and pydantic converts its values, so `1e-4` under a key of the schema is a number in the end; `null`
 //! is as good as nothing except where the schema wants a value; keys that the schema does not have are dropped.
 
-use super::{axolotl_adapter as adapter, axolotl_findings as findings, axolotl_rates as rates, pydantic};
+use super::{
+    axolotl_adapter as adapter, axolotl_findings as findings, axolotl_rates as rates, axolotl_refused as refused,
+    pydantic,
+};
 use crate::adapt::format::Format;
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default, of_switch, one, point, unknown};
@@ -123,6 +126,7 @@ pub(in crate::adapt) fn read(run: &mut Run<'_>, launch: Launch) {
     rates::read(run, method.word, stage);
     presence(run);
     findings::report(run, &method);
+    refused::report(run);
 }
 
 fn stage(run: &mut Run<'_>, launch: Launch) -> Option<&'static str> {

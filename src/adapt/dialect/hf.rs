@@ -1,7 +1,9 @@
 //! What every framework on top of the Hugging Face trainer shares: its words, with ours beside them, and its rules for
 //! schedules and steps.
 //!
-//! Read against transformers 5.8, and 4.55 to 4.57 where they differ.
+//! Read against transformers 5.8, and 4.55 to 4.57 where they differ. `warmup_ratio` is a key up to 5.14, from 5.0 on under
+//! a warning of its own, and gone in 5.15, where parsers refuse it before anything trains. It is no finding: every release
+//! that takes it means the same by it, and none passes over it in silence.
 
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default, one, point, unknown};

@@ -11,6 +11,7 @@ use crate::adapt::scalar::Loader;
 use crate::adapt::table::Missing::{Absent, Is};
 use crate::adapt::table::Takes::{Real, Whole};
 use crate::adapt::table::{Ask, Dialect, Null, Row, Unknown, row};
+use crate::adapt::tree::Map;
 use crate::adapt::{Launch, keys, launch};
 use crate::diag::{Code, Diagnostic};
 use crate::facts::Input::{
@@ -72,6 +73,20 @@ const OF_TRAIN: &str = "
     max_steps max_time max_seq_length tie_embeddings max_norm min_lr";
 const OF_EVAL: &str = "
     interval max_new_tokens max_iters initial_validation final_validation evaluate_example";
+
+/// Keys of which a file has one, where nothing else says that it is LitGPT's.
+const MARKS: &str =
+    "checkpoint_dir initial_checkpoint_dir model_config logger_name lora_r lora_alpha lora_query lora_key";
+
+/// Whether a file with `train` has nothing that LitGPT would not take, and something that only it has.
+pub(in crate::adapt) fn has_only_its_own(map: &Map, train: &Map) -> bool {
+    let is_one_of = |map: &Map, keys: &[&str]| {
+        let mut names = map.entries.iter().map(|entry| entry.name());
+        names.all(|name| keys.iter().any(|keys| keys.split_whitespace().any(|key| key == name)))
+    };
+    let all = [SHARED, FINETUNING, OF_LORA, OF_PRETRAINING, "quantize resume"];
+    map.has_any(MARKS) && is_one_of(map, &all) && is_one_of(train, &[OF_TRAIN])
+}
 
 /// A command of LitGPT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::{quantized, refusals};
 use crate::adapt::format::Format;
 use crate::adapt::reader::Run;
 use crate::adapt::said::{Said, by_default, of_switch, one, point, unknown};
-use crate::adapt::scalar::Loader;
+use crate::adapt::scalar::{Loader, Value, resolve};
 use crate::adapt::table::Missing::{Absent, Is};
 use crate::adapt::table::Takes::{Real, Whole};
 use crate::adapt::table::{Ask, Dialect, Null, Row, Unknown, row};
@@ -21,6 +21,7 @@ use crate::facts::Input::{
 };
 use crate::facts::{Origin, Words};
 use crate::quantity::Category;
+use crate::source::Place;
 
 /// How LLaMA-Factory reads run files.
 pub(in crate::adapt) static DIALECT: Dialect = Dialect {
@@ -308,7 +309,7 @@ fn adapter(run: &mut Run<'_>, method: Option<&str>) {
             run.numbers(LORA);
             rank_stabilised(run);
             alpha(run);
-            targets(run, "lora_target");
+            targets(run);
             continued(run);
             return;
         }
@@ -323,7 +324,8 @@ fn adapter(run: &mut Run<'_>, method: Option<&str>) {
         run.absent(fact, key, format!("{phrase} has no {}", fact.name()));
     }
     if method == Some("oft") {
-        targets(run, "oft_target");
+        targets(run);
+        oft_targets(run);
     } else {
         let origin = by_default(format!("{phrase} has no adapter"));
         run.tell(Category::LoraTargets, "lora_target", Words::Absent, origin);
@@ -358,22 +360,67 @@ fn alpha(run: &mut Run<'_>) {
     }
 }
 
-fn targets(run: &mut Run<'_>, key: &str) {
-    let (words, origin) = run.list(key).or_default(vec!["all".into()], DIALECT.default);
+/// OFT is placed by the same key.
+fn targets(run: &mut Run<'_>) {
+    const KEY: &str = "lora_target";
+    let said = match null(run, KEY) {
+        // Of an adapter that is trained on it asks nothing.
+        Some(_) if trained_on(run).is_some() => Said::Nothing,
+        Some(place) => {
+            let diagnostic = Diagnostic::new(Code::ValueType, format!("`{KEY}` needs a value"))
+                .at(place, "`null` is passed on, and LLaMA-Factory fails on it")
+                .help("write all, which is the default, or leave it out");
+            run.refuse(KEY, place, diagnostic)
+        }
+        None => run.list(KEY),
+    };
+    let (words, origin) = said.or_default(vec!["all".into()], DIALECT.default);
     run.tell(
         Category::LoraTargets,
-        key,
+        KEY,
         words.map_or(Words::Unknown, Words::Set),
         origin,
     );
 }
 
-/// An adapter that is trained on keeps its own shape, whatever the file says.
-fn continued(run: &mut Run<'_>) {
-    let starts_anew = matches!(run.switch("create_new_adapter"), Said::Value(true, _));
-    let (Said::Value(_, place), false) = (run.text("adapter_name_or_path"), starts_anew) else {
+/// Where a key is written as null.
+fn null(run: &Run<'_>, key: &str) -> Option<Place> {
+    let value = &run.entry(key)?.value;
+    let scalar = value.scalar().filter(|scalar| scalar.is_plain)?;
+    (resolve(&scalar.text, DIALECT.loader) == Value::Null).then(|| run.place(value.span))
+}
+
+/// The key that looks as if it placed OFT is taken and never read.
+fn oft_targets(run: &mut Run<'_>) {
+    const KEY: &str = "oft_target";
+    let Said::Value(asked, place) = run.list(KEY) else {
         return;
     };
+    let placed = run.facts.word(Category::LoraTargets).map(|fact| &fact.words);
+    if placed.is_some_and(|placed| *placed != Words::Set(asked)) {
+        let diagnostic = Diagnostic::new(
+            Code::ValueType,
+            format!("`{KEY}` has no effect: OFT is placed by lora_target"),
+        )
+        .weighing(Severity::Warning)
+        .at(place, "LLaMA-Factory takes it and never reads it")
+        .help("write it as lora_target");
+        run.diagnostics.push(diagnostic);
+    }
+}
+
+/// Where an adapter is named that is trained on.
+fn trained_on(run: &mut Run<'_>) -> Option<Place> {
+    let starts_anew = matches!(run.switch("create_new_adapter"), Said::Value(true, _));
+    match run.text("adapter_name_or_path") {
+        Said::Value(_, place) if !starts_anew => Some(place),
+        _ => None,
+    }
+}
+
+/// An adapter that is trained on keeps its own shape, whatever the file says.
+fn continued(run: &mut Run<'_>) {
+    let Some(place) = trained_on(run) else { return };
     let why = "the adapter of adapter_name_or_path is trained on, with its own rank, alpha and targets";
     let origin = unknown(
         why,

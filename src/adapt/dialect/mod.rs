@@ -7,6 +7,7 @@ pub(super) mod axolotl;
 mod axolotl_adapter;
 mod axolotl_findings;
 mod axolotl_rates;
+mod axolotl_refused;
 mod hf;
 pub(super) mod litgpt;
 pub(super) mod llama_factory;

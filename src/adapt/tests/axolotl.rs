@@ -414,3 +414,97 @@ fn eval_steps_may_be_a_share() {
     read.clean();
     assert_eq!(read.words(Category::Evaluation), &Words::Had(true));
 }
+
+/// What the frameworks' own loader said of each: 0.19 and 0.21.
+#[test]
+fn what_the_schema_refuses_is_told_with_the_release() {
+    for (more, severity, message) in [
+        (
+            "fsdp: [full_shard, auto_wrap]\nfsdp_config: {fsdp_offload_params: true}\n",
+            Severity::Warning,
+            "`fsdp` is how FSDP1 was asked for, which is gone",
+        ),
+        (
+            "fsdp_version: 1\nfsdp_config: {offload_params: true}\n",
+            Severity::Warning,
+            "`fsdp_version` asks for FSDP1, which is gone",
+        ),
+        (
+            "fsdp_config: {fsdp_version: 1}\n",
+            Severity::Warning,
+            "`fsdp_config.fsdp_version` asks for FSDP1, which is gone",
+        ),
+        (
+            "fsdp_version: 2\nfsdp_config: {fsdp_sharding_strategy: FULL_SHARD}\n",
+            Severity::Warning,
+            "`fsdp_config.fsdp_sharding_strategy` is an option of FSDP1, which is gone",
+        ),
+        (
+            "fsdp_version: 2\nfsdp_config: {forward_prefetch: false}\n",
+            Severity::Warning,
+            "`fsdp_config.forward_prefetch` is an option of FSDP1, which is gone",
+        ),
+        (
+            "fsdp_version: 2\nfsdp_config: {offload_params: true}\noptimizer: adamw_bnb_8bit\n",
+            Severity::Error,
+            "`optimizer` cannot be adamw_bnb_8bit under FSDP2",
+        ),
+        (
+            "fsdp_config: {offload_params: false}\noptimizer: adamw_8bit\n",
+            Severity::Warning,
+            "`optimizer` cannot be adamw_8bit under FSDP2",
+        ),
+        (
+            "deepspeed: ds.json\nfsdp_config: {offload_params: true}\n",
+            Severity::Warning,
+            "`deepspeed` cannot stand beside fsdp_config",
+        ),
+        (
+            "deepspeed: ds.json\nfsdp: [full_shard]\n",
+            Severity::Error,
+            "`deepspeed` cannot stand beside fsdp",
+        ),
+        (
+            "max_packed_sequence_len: 2048\n",
+            Severity::Error,
+            "`max_packed_sequence_len` is gone from Axolotl",
+        ),
+        (
+            "flash_attn_rms_norm: true\n",
+            Severity::Error,
+            "`flash_attn_rms_norm` is gone from Axolotl",
+        ),
+        ("rpo_alpha: 0.0\n", Severity::Error, "`rpo_alpha` is gone from Axolotl"),
+        (
+            "tokens: {pad_token: \"<pad>\"}\n",
+            Severity::Error,
+            "`tokens` takes a list",
+        ),
+    ] {
+        let read = full(more);
+        let told: Vec<_> = read
+            .diagnostics
+            .iter()
+            .map(|found| (found.severity, found.message.as_str()))
+            .collect();
+        assert_eq!(told, [(severity, message)], "{more}");
+        assert_eq!(read.value(LearningRate), Some(2e-5), "{more}");
+    }
+    full("fsdp_version: 2\nfsdp_config: {fsdp_version: \"2\", offload_params: true}\n").clean();
+    let ebft = "rl: ebft\nebft: {mode: strided}\ngradient_checkpointing: true\n";
+    let found = full(&format!("{ebft}torch_compile: true\n"));
+    assert_eq!(
+        found.diagnostics[0].message,
+        "`torch_compile` cannot stand beside gradient_checkpointing in strided EBFT"
+    );
+    full("fsdp: []\nmax_packed_sequence_len:\nrpo_alpha: null\ntokens: [a]\nflash_attn_rms_norm: false\n").clean();
+    let falcon = case(
+        &FULL
+            .replace("Qwen/Qwen3-4B", "tiiuae/Falcon3-1B")
+            .replace("micro_batch", "fsdp_config: {offload_params: true}\nmicro_batch"),
+    );
+    assert_eq!(
+        falcon.diagnostics[0].message,
+        "`fsdp_config` is not taken for Falcon models"
+    );
+}

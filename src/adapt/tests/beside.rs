@@ -116,6 +116,21 @@ fn accelerate_says_how_many_processes_there_are_in_all() {
 }
 
 #[test]
+fn no_processes_and_no_machines_are_findings() {
+    for (from, to, under) in [
+        ("num_machines: 2", "num_machines: 0", "0"),
+        ("num_machines: 2", "num_machines: two", "two"),
+        ("num_processes: 16", "num_processes: 0", "0"),
+        ("num_processes: 16", "num_processes: -1", "-1"),
+    ] {
+        let read = with(&ACCELERATE.replace(from, to));
+        assert_eq!(read.told(), [(Code::ValueType, vec![under], Severity::Error)], "{to}");
+    }
+    let both = with(&ACCELERATE.replace("16", "0").replace(": 2", ": 0"));
+    assert_eq!(both.told().len(), 2);
+}
+
+#[test]
 fn deepspeed_agrees_with_the_run_file_or_is_refused() {
     let auto = r#"{"train_micro_batch_size_per_gpu": "auto", "train_batch_size": "auto", "gradient_clipping": "auto",
         "gradient_accumulation_steps": "auto", "optimizer": {"type": "AdamW", "params": {"lr": "auto"}},

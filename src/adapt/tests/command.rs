@@ -128,6 +128,107 @@ fn launchers_say_how_many_processes_they_start() {
 }
 
 #[test]
+fn what_changes_nothing_is_peeled_off_the_front() {
+    for front in [
+        "env -u WORLD_SIZE A=b nohup time -p swift sft",
+        "uv run swift sft",
+        "uv run --extra gpu --no-sync --python=3.12 swift sft",
+        "poetry run swift sft",
+        "conda run -n x --no-capture-output swift sft",
+        "micromamba run --name x swift sft",
+        "nice -n 5 ionice -c 3 stdbuf -oL swift sft",
+        "setsid nohup swift sft",
+        "uv run -- swift sft",
+        "srun -n 1 --gres=gpu:8 swift sft",
+        "srun -N1 --ntasks=1 -l -p long --export=ALL swift sft",
+        "srun -lu -q high --ntasks 1 --exclusive --job-name x swift sft",
+    ] {
+        let read = script(&format!("{front} --model a/b --dataset x\n"));
+        read.clean();
+        assert_eq!(read.value(WorldSize), Some(1.0), "{front}");
+    }
+}
+
+#[test]
+fn what_srun_starts_several_times_has_no_size_but_that_of_all_nodes() {
+    for front in [
+        "srun -n 8 swift sft",
+        "srun swift sft",
+        "srun --ntasks=8 --kill-on-bad-exit=1 --cpu-bind=none swift sft",
+        "srun -n8 torchrun --nproc_per_node=4 swift/cli/sft.py",
+        "srun -n 8 python -m torch.distributed.run --nproc_per_node 4 swift/cli/sft.py",
+        "srun deepspeed --num_gpus 4 swift/cli/sft.py",
+        "srun -n 8 python swift/cli/sft.py",
+    ] {
+        let read = script(&format!("{front} --model a/b --dataset x\n"));
+        assert_eq!(read.open(WorldSize), Some("srun"), "{front}");
+    }
+    for (front, world) in [
+        ("srun torchrun --nnodes 2 --nproc_per_node 4 swift/cli/sft.py", 8.0),
+        (
+            "srun -N 2 accelerate launch --num_machines 2 --num_processes 16 swift/cli/sft.py",
+            16.0,
+        ),
+    ] {
+        let read = script(&format!("{front} --model a/b --dataset x\n"));
+        assert_eq!(read.value(WorldSize), Some(world), "{front}");
+    }
+    let own = script("srun --ntasks=8 python train.py --lr 1e-3\n")
+        .refused(Code::UnknownFormat)
+        .message
+        .clone();
+    assert_eq!(own, "this launches `train.py`, whose arguments ftrisk does not know");
+}
+
+/// What trains and is not read is no text without a run: a walk over a folder would pass it over.
+#[test]
+fn what_starts_a_trainer_in_another_way_is_named() {
+    for (text, name) in [
+        ("mpirun -np 8 python -m swift.cli.sft swift sft --model m\n", "mpirun"),
+        ("docker run --gpus all image axolotl train run.yaml\n", "docker"),
+        (
+            "srun --jobid 7 bash -c 'torchrun --nproc_per_node 4 train.py'\n",
+            "bash",
+        ),
+        ("CMD=\"accelerate launch train.py\"\nsrun bash -c \"$CMD\"\n", "bash"),
+        ("sudo -E swift sft --model m\n", "sudo"),
+        ("srun --chdir /x swift sft --model m\n", "srun"),
+        ("srun -n 1 --export=ALL,NPROC_PER_NODE=8 swift sft --model m\n", "srun"),
+        ("srun -n 1 --export=NONE swift sft --model m\n", "srun"),
+        ("srun -n 1 --exp ALL swift sft --model m\n", "srun"),
+        ("srun -D/x swift sft --model m\n", "srun"),
+        ("srun --multi-prog swift sft --model m\n", "srun"),
+        ("docker run image automodel run.yaml\n", "docker"),
+        ("uv run --env-file .env swift sft --model m\n", "uv"),
+        ("conda run --cwd /x swift sft --model m\n", "conda"),
+    ] {
+        let read = script(text);
+        let found = read.refused(Code::UnknownFormat);
+        assert_eq!(
+            found.message,
+            format!("ftrisk cannot read what `{name}` trains"),
+            "{text}"
+        );
+        assert!(found.help.is_some());
+    }
+    for text in [
+        "ssh host ls\n",
+        "docker build .\n",
+        "srun hostname\n",
+        "srun bash -c 'nvidia-smi'\n",
+        "uv pip install deepspeed automodel trl\n",
+        "conda install -y deepspeed accelerate\n",
+        "make all\n",
+    ] {
+        assert_eq!(
+            script(text).refused(Code::NotARun).message,
+            "no command in this text launches training",
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn the_sub_command_says_what_is_taught() {
     for (command, stage) in [
         ("swift pt", "pt"),

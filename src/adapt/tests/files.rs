@@ -168,3 +168,52 @@ fn of_many_findings_some_are_kept_and_the_rest_counted() {
     let notes: Vec<_> = read.diagnostics.iter().flat_map(|found| &found.notes).collect();
     assert_eq!(notes, ["52 more findings in this file are not shown"]);
 }
+
+#[test]
+fn a_run_one_level_too_deep_is_named_with_its_key() {
+    for (text, key, framework) in [
+        (
+            "args:\n  model: m\n  tuner_type: lora\n  dataset: d\n  learning_rate: 1e-4\n  lora_rank: 8\n  num_train_epochs: 1\n",
+            "args",
+            "ms-swift",
+        ),
+        // Two names of training alone do not tell a layout of one's own from what trains nothing.
+        (
+            "args:\n  model_name_or_path: m\n  stage: sft\n  do_train: true\n  finetuning_type: lora\n  learning_rate: 1.0e-4\n",
+            "args",
+            "LLaMA-Factory",
+        ),
+        (
+            "name: x\ntraining_args:\n  model_name_or_path: m\n  learning_rate: 1e-4\n  num_train_epochs: 1\n  weight_decay: 0.1\n",
+            "training_args",
+            "TRL",
+        ),
+    ] {
+        let read = case(text);
+        let found = read.refused(Code::UnknownFormat);
+        assert_eq!(read.under(found.place().unwrap()), key);
+        assert_eq!(
+            found.message,
+            format!("under `{key}` stands a run of {framework}, whose own command reads keys at the top alone")
+        );
+    }
+}
+
+#[test]
+fn what_is_no_mapping_is_called_what_it_is() {
+    for (text, message) in [
+        (
+            "[{\"a\": 1}]",
+            "this file is a list, and `key: value` lines are looked for",
+        ),
+        ("a,b\n1,2\n", "this file is text, and `key: value` lines are looked for"),
+        (
+            "{}",
+            "this file is an empty mapping, and `key: value` lines are looked for",
+        ),
+        ("---\n", "this file holds nothing but comments and blanks"),
+        ("--- # begin\n...\n", "this file holds nothing but comments and blanks"),
+    ] {
+        assert_eq!(case(text).refused(Code::NotARun).message, message, "{text:?}");
+    }
+}

@@ -100,3 +100,17 @@ fn steps_and_epochs_both_end_a_run() {
     let read = case("lora_r: 8\ntrain: {micro_batch_size: 1, max_steps: 50}\neval: {}\n");
     assert_eq!(read.number(MaxSteps).values, Interval::new(1.0, 50.0));
 }
+
+#[test]
+fn a_file_without_evaluation_is_known_by_having_nothing_else() {
+    let read =
+        case("checkpoint_dir: checkpoints/acme/m\nlora_r: 16\ntrain: {epochs: 2, micro_batch_size: 2}\nseed: 7\n");
+    assert_eq!((read.value(Rank), read.value(Epochs)), (Some(16.0), Some(2.0)));
+    assert_eq!(read.facts().framework, "LitGPT");
+    for other in [
+        "checkpoint_dir: out\nmodel: m\ntrain: {epochs: 2, micro_batch_size: 2, lr: 1e-4, optim: x}\n",
+        "model_name: m\nprecision: bf16\ntrain: {epochs: 2, micro_batch_size: 2, max_steps: 9}\n",
+    ] {
+        assert!(case(other).facts.is_none(), "{other}");
+    }
+}

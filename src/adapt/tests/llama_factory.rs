@@ -546,3 +546,27 @@ fn a_scale_that_may_be_rank_stabilised_is_both() {
     assert_eq!(of("use_rslora: ${R}\n", Quantity::LoraScale), (2.0, 8.0));
     assert_eq!(of("use_rslora: ${R}\n", Quantity::UpdateScale), (2e-4, 8e-4));
 }
+
+#[test]
+fn the_place_of_an_adapter_is_lora_target_and_no_null() {
+    let null = lora("lora_target: null\n");
+    assert_eq!(null.told(), ["value-type: null"]);
+    assert_eq!(null.diagnostics[0].severity, Severity::Error);
+    assert_eq!(null.words(Category::LoraTargets), &Words::Unknown);
+    // The adapter that is trained on has its places already.
+    lora("lora_target:\nadapter_name_or_path: out/first\n").clean();
+    assert_eq!(
+        lora("lora_target: ~\nadapter_name_or_path: out/first\ncreate_new_adapter: true\n").codes(),
+        [Code::ValueType]
+    );
+
+    let oft = LORA.replace("finetuning_type: lora", "finetuning_type: oft");
+    case(&format!("{oft}oft_target: all\n")).clean();
+    let unread = case(&format!("{oft}oft_target: q_proj\n"));
+    assert_eq!(unread.told(), ["value-type: q_proj"]);
+    assert_eq!(unread.diagnostics[0].severity, Severity::Warning);
+    assert_eq!(unread.words(Category::LoraTargets), &Words::Set(vec!["all".into()]));
+    let placed = case(&format!("{oft}lora_target: q_proj\noft_target: q_proj\n"));
+    placed.clean();
+    assert_eq!(placed.words(Category::LoraTargets), &Words::Set(vec!["q_proj".into()]));
+}

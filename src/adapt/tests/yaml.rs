@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{case, lora};
+use super::{LORA, case, lora};
 use crate::diag::Code;
 use crate::facts::Input::{Epochs, LearningRate, MaxSteps, Rank};
 use crate::quantity::Category;
@@ -62,6 +62,21 @@ fn python_takes_any_indentation_between_brackets() {
     assert_eq!(read.given(Rank), "4");
     let targets = read.facts().word(Category::LoraTargets).unwrap();
     assert_eq!(format!("{:?}", targets.words), "Set([\"q_proj\", \"v_proj\"])");
+}
+
+/// As PyYAML 6.0.3 does: any minor version, and no other major one.
+#[test]
+fn another_version_of_yaml_is_refused() {
+    for version in ["9.9", "2.0", "10.1"] {
+        let read = case(&format!("# a run\n%YAML {version}\n---\n{LORA}"));
+        assert_eq!(read.told(), [format!("yaml: %YAML {version}")]);
+        assert!(read.facts.is_none());
+    }
+    for version in ["1.0", "1.1", "1.2", "01.9"] {
+        case(&format!("%YAML {version}\n---\n{LORA}")).clean();
+    }
+    // No directive stands below the beginning of a document.
+    case(&format!("---\n{LORA}output_dir: |\n  a\n# %YAML 9\n")).clean();
 }
 
 #[test]
