@@ -35,6 +35,7 @@ mod it {
     mod schema;
     mod screens;
     mod shells;
+    mod solver;
     mod spec;
     #[cfg(feature = "train")]
     mod tiny;

@@ -56,7 +56,7 @@ impl Case<'_> {
         is: &str,
         undecided: &[Selector],
     ) -> (Verdict, Option<Diagnostic>) {
-        let outside = |facts: &Facts| match scope::all_hold(undecided, facts) {
+        let outside = |facts: &Facts| match scope::may_hold(undecided, facts) {
             Answer::Over => Answer::Within,
             Answer::Within => Answer::Over,
             Answer::Mixed => Answer::Mixed,

@@ -130,7 +130,7 @@ impl Case<'_> {
             _ => {}
         }
         // Outside of the block's scope the line asks nothing: a missing fact may decide that as well.
-        let scoped = |facts: &Facts| match scope::all_hold(undecided, facts) {
+        let scoped = |facts: &Facts| match scope::may_hold(undecided, facts) {
             Answer::Over => Answer::Within,
             Answer::Within => alone(facts),
             Answer::Mixed if alone(facts) == Answer::Within => Answer::Within,

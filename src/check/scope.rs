@@ -140,10 +140,14 @@ pub(super) fn holds(selector: &Selector, facts: &Facts) -> Answer {
     }
 }
 
-/// Whether every selector holds, one does not, or that is not known.
-pub(super) fn all_hold(selectors: &[Selector], facts: &Facts) -> Answer {
+/// Whether a scope may hold, whatever the words are of which nothing is known: `Over` where a number takes it out of force.
+pub(super) fn may_hold(selectors: &[Selector], facts: &Facts) -> Answer {
     selectors.iter().fold(Answer::Within, |so_far, selector| {
-        match (so_far, holds(selector, facts)) {
+        let this = match selector {
+            Selector::Word { .. } => Answer::Within,
+            Selector::Number { .. } => holds(selector, facts),
+        };
+        match (so_far, this) {
             (Answer::Over, _) | (_, Answer::Over) => Answer::Over,
             (Answer::Mixed, _) | (_, Answer::Mixed) => Answer::Mixed,
             _ => Answer::Within,

@@ -29,6 +29,9 @@ pub type Missing = Input;
 /// A question: sound on every set, and never `Mixed` on single values.
 type Question<'a> = &'a dyn Fn(&Facts) -> Answer;
 
+/// One value for each of some inputs.
+type Point = Vec<(Input, Interval)>;
+
 /// The answer for every combination of the missing inputs' values.
 pub fn decide(facts: &Facts, missing: &[Missing], question: Question<'_>) -> Answer {
     // Most questions are settled as a whole, and then nothing has to be copied.
@@ -36,25 +39,21 @@ pub fn decide(facts: &Facts, missing: &[Missing], question: Question<'_>) -> Ans
     if whole != Answer::Mixed || missing.is_empty() {
         return whole;
     }
-    let mut search = Search {
-        facts: facts.clone(),
-        question,
-        cells: 0,
-        most: MOST_CELLS / missing.len().max(1),
+    let holds = |rule: Answer| {
+        let mut search = Search::new(facts, question, MOST_CELLS / missing.len());
+        search.exception(missing, rule).is_none()
     };
-    search.decide(missing)
+    [Answer::Within, Answer::Over]
+        .into_iter()
+        .find(|rule| holds(*rule))
+        .unwrap_or(Answer::Mixed)
 }
 
 /// The values of `input` for which the answer is `Within` whatever the other missing inputs are, as maximal runs in
 /// rising order; `None` when the search was given up.
 pub fn suffices(facts: &Facts, input: Input, others: &[Missing], question: Question<'_>) -> Option<Vec<Interval>> {
     let whole = facts.values(input)?;
-    let mut search = Search {
-        facts: facts.clone(),
-        question,
-        cells: 0,
-        most: MOST_CELLS / (others.len() + 1),
-    };
+    let mut search = Search::new(facts, question, MOST_CELLS / (others.len() + 1));
     let mut found = Vec::new();
     search.collect(input, whole, others, &mut found)?;
     Some(joined(input, found))
@@ -65,91 +64,125 @@ struct Search<'a> {
     question: Question<'a>,
     cells: usize,
     most: usize,
+    /// The choice of the other inputs that was outside last: it mostly rules out the neighbours as well.
+    outside: Option<Point>,
 }
 
-impl Search<'_> {
-    fn decide(&mut self, missing: &[Missing]) -> Answer {
-        self.cells += 1;
-        let answer = (self.question)(&self.facts);
-        if answer != Answer::Mixed || self.cells > self.most {
-            return answer;
+impl<'a> Search<'a> {
+    fn new(facts: &Facts, question: Question<'a>, most: usize) -> Self {
+        Search {
+            facts: facts.clone(),
+            question,
+            cells: 0,
+            most,
+            outside: None,
         }
-        // Two corners that disagree settle it; most sets that are mixed at all are mixed there.
-        if let (Some(low), Some(high)) = (self.corner(missing, false), self.corner(missing, true))
-            && low != high
-        {
-            return Answer::Mixed;
-        }
-        let Some((input, left, right)) = missing.iter().find_map(|input| {
-            let (left, right) = halves(*input, self.facts.values(*input)?)?;
-            Some((*input, left, right))
-        }) else {
-            return Answer::Mixed;
-        };
-        let whole = self.facts.values(input);
-        self.facts.narrow(input, left);
-        let first = self.decide(missing);
-        let second = if first == Answer::Mixed {
-            first
-        } else {
-            self.facts.narrow(input, right);
-            self.decide(missing)
-        };
-        if let Some(whole) = whole {
-            self.facts.narrow(input, whole);
-        }
-        if first == second { first } else { Answer::Mixed }
     }
 
-    /// The answer with every missing input at its least or its largest value.
-    fn corner(&mut self, missing: &[Missing], high: bool) -> Option<Answer> {
-        let before: Vec<(Input, Interval)> = missing
-            .iter()
-            .filter_map(|input| Some((*input, self.facts.values(*input)?)))
-            .collect();
-        for (input, values) in &before {
-            let end = if high { values.hi() } else { values.lo() };
-            self.facts.narrow(*input, Interval::new(end, end)?);
-        }
+    fn ask(&mut self) -> Answer {
         self.cells += 1;
-        let answer = (self.question)(&self.facts);
-        for (input, values) in before {
-            self.facts.narrow(input, values);
+        (self.question)(&self.facts)
+    }
+
+    fn ask_at(&mut self, point: &[(Input, Interval)]) -> Answer {
+        let before = self.values(point.iter().map(|(input, _)| *input));
+        self.narrow(point);
+        let answer = self.ask();
+        self.narrow(&before);
+        answer
+    }
+
+    fn narrow(&mut self, to: &[(Input, Interval)]) {
+        for (input, values) in to {
+            self.facts.narrow(*input, *values);
         }
-        (answer != Answer::Mixed).then_some(answer)
+    }
+
+    fn values(&self, inputs: impl Iterator<Item = Input>) -> Point {
+        inputs
+            .filter_map(|input| Some((input, self.facts.values(input)?)))
+            .collect()
+    }
+
+    /// The corner at which every missing input has its least or its largest value.
+    fn corner(&self, missing: &[Missing], high: bool) -> Point {
+        let mut corner = self.values(missing.iter().copied());
+        for (_, values) in &mut corner {
+            let end = if high { values.hi() } else { values.lo() };
+            *values = Interval::new(end, end).unwrap_or(*values);
+        }
+        corner
+    }
+
+    /// A point at which the answer is not `rule`, or where that could not be shown; `None` where it is `rule` everywhere.
+    fn exception(&mut self, missing: &[Missing], rule: Answer) -> Option<Point> {
+        let answer = self.ask();
+        if answer == rule {
+            return None;
+        }
+        let low = self.corner(missing, false);
+        if answer != Answer::Mixed || self.cells > self.most {
+            return Some(low);
+        }
+        // Most sets that have an exception have it at a corner.
+        for corner in [&low, &self.corner(missing, true)] {
+            let answer = self.ask_at(corner);
+            if answer != Answer::Mixed && answer != rule {
+                return Some(corner.clone());
+            }
+        }
+        // What has few values is tried to the end first: an uneven rule is even again in what remains.
+        let whole = self.values(missing.iter().copied());
+        let narrowest = whole
+            .iter()
+            .filter_map(|(input, values)| Some((*input, *values, halves(*input, *values)?)))
+            .min_by_key(|(input, values, _)| steps(*input, *values));
+        let Some((input, whole, (left, right))) = narrowest else {
+            return Some(low);
+        };
+        let found = [left, right].into_iter().find_map(|half| {
+            self.facts.narrow(input, half);
+            self.exception(missing, rule)
+        });
+        self.facts.narrow(input, whole);
+        found
     }
 
     fn collect(&mut self, input: Input, cell: Interval, others: &[Missing], found: &mut Vec<Interval>) -> Option<()> {
         self.facts.narrow(input, cell);
-        self.cells += 1;
+        let mut answer = self.ask();
+        if answer == Answer::Mixed && !others.is_empty() {
+            answer = self.whatever(others);
+        }
         if self.cells > self.most {
             return None;
         }
-        match (self.question)(&self.facts) {
-            Answer::Within => found.push(cell),
-            Answer::Over => {}
-            Answer::Mixed => {
-                // One choice of the others that is outside for the whole cell rules the cell out.
-                let ruled_out = [false, true]
-                    .into_iter()
-                    .any(|high| !others.is_empty() && self.corner(others, high) == Some(Answer::Over));
-                if ruled_out {
-                    return Some(());
-                }
-                match halves(input, cell) {
-                    Some((left, right)) => {
-                        self.collect(input, left, others, found)?;
-                        self.collect(input, right, others, found)?;
-                    }
-                    None => {
-                        if self.decide(others) == Answer::Within {
-                            found.push(cell);
-                        }
-                    }
-                }
+        match (answer, halves(input, cell)) {
+            (Answer::Within, _) => found.push(cell),
+            (Answer::Mixed, Some((left, right))) => {
+                self.collect(input, left, others, found)?;
+                self.collect(input, right, others, found)?;
             }
+            (Answer::Over, _) | (Answer::Mixed, None) => {}
         }
         Some(())
+    }
+
+    /// `Within` where the answer is that whatever the others are, `Over` where one choice of them is outside.
+    fn whatever(&mut self, others: &[Missing]) -> Answer {
+        if let Some(outside) = self.outside.take() {
+            let answer = self.ask_at(&outside);
+            self.outside = Some(outside);
+            if answer != Answer::Within {
+                return answer;
+            }
+        }
+        let Some(exception) = self.exception(others, Answer::Within) else {
+            return Answer::Within;
+        };
+        let answer = self.ask_at(&exception);
+        self.outside = Some(exception);
+        answer
     }
 }
 
@@ -158,16 +191,25 @@ fn halves(input: Input, cell: Interval) -> Option<(Interval, Interval)> {
     if cell.is_point() {
         return None;
     }
+    let half = steps(input, cell) / 2;
     let (left, right) = if input.domain().integer {
-        let middle = cell.lo() + ((cell.hi() - cell.lo()) / 2.0).floor();
+        let middle = cell.lo() + half as f64;
         (middle, middle + 1.0)
     } else {
-        // Bit patterns of non-negative f64s are ordered as the numbers are.
-        let (lo, hi) = (cell.lo().max(0.0).to_bits(), cell.hi().max(0.0).to_bits());
-        let middle = lo + (hi - lo) / 2;
+        let middle = cell.lo().max(0.0).to_bits() + half;
         (f64::from_bits(middle), f64::from_bits(middle + 1))
     };
     Some((Interval::new(cell.lo(), left)?, Interval::new(right, cell.hi())?))
+}
+
+/// Steps from the least value of a cell to its largest.
+fn steps(input: Input, cell: Interval) -> u64 {
+    if input.domain().integer {
+        (cell.hi() - cell.lo()) as u64
+    } else {
+        // Bit patterns of non-negative f64s are ordered as the numbers are.
+        cell.hi().max(0.0).to_bits() - cell.lo().max(0.0).to_bits()
+    }
 }
 
 /// Neighbouring cells as one.

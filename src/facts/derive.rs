@@ -2,7 +2,7 @@
 //!
 //! A rule maps the sets of its inputs to the set of its result. Each input enters a rule once, through a function that
 //! only rises or only falls in it, so the ends of the result are attained and the set is exact, not an estimate; the
-//! exceptions (the dose, the samples) enclose a range and are exact on single values.
+//! exceptions (the samples, the last rate, the bound of the movement) enclose a range and are exact on single values.
 
 use super::direct::own;
 use super::{Facts, Input, Words};

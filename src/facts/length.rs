@@ -293,7 +293,8 @@ pub(super) fn samples(facts: &Facts) -> Derived {
         (batch.copies, true),
     ];
     // It rises and falls with the rows, because the last update of a pass takes what is left; so a range of rows is only
-    // enclosed: an update takes at most a batch, and on the average of a pass at least half of one or all rows.
+    // enclosed. An update takes at most a batch, and on the average of a pass at least half of one or all rows; and the
+    // passes, which only fall with the rows, times the rows are close where the range is small.
     let most = monotone(sets, |[s, p, a, c]| s * p * a * c);
     let set = most.and_then(|most| {
         if rows.is_point() {
@@ -302,7 +303,13 @@ pub(super) fn samples(facts: &Facts) -> Derived {
         if rows.lo() >= most.hi() {
             return Some(most);
         }
-        Interval::new((most.lo() / 2.0).min(steps.lo() * rows.lo()), most.hi())
+        let by_batches = Interval::new((most.lo() / 2.0).min(steps.lo() * rows.lo()), most.hi())?;
+        let all = |rows| monotone(sets, |[s, p, a, c]| taken(s, rows, [p, a, c], false));
+        let (least, most) = (all(rows.hi())?.lo(), all(rows.lo())?.hi());
+        // A little more on either side than the roundings on the way.
+        let times = rows.hi() / rows.lo() * (1.0 + 16.0 * f64::EPSILON);
+        let by_passes = Interval::new((least / times).floor() - 1.0, (most * times).ceil() + 1.0)?;
+        by_batches.intersect(by_passes)
     });
     values(set, OVER_ROWS)
 }
@@ -315,7 +322,7 @@ fn samples_of_whole_batches(facts: &Facts, rows: Interval) -> Derived {
     };
     let product = monotone([(all, true), (batch, true)], |[u, b]| u * b);
     let most = match (facts.values(MaxSteps), facts.values(Epochs)) {
-        (None, Some(epochs)) => epochs.hi().ceil() * rows.hi(),
+        (None, Some(epochs)) if facts.values(Updates).is_none() => epochs.hi().ceil() * rows.hi(),
         _ => f64::INFINITY,
     };
     let by = if facts.values(MaxSteps).is_some() {
@@ -363,13 +370,17 @@ pub(super) fn warmup_fraction(facts: &Facts) -> Derived {
                 Of(WorldSize),
             ]
         };
-        return values(
-            monotone([(steps, true), (all, false)], |[w, n]| {
-                // A run without updates never leaves its warmup.
-                if n > 0.0 { (w / n).min(1.0) } else { 1.0 }
-            }),
-            by,
-        );
+        let by_steps = monotone([(steps, true), (all, false)], |[w, n]| {
+            // A run without updates never leaves its warmup.
+            if n > 0.0 { (w / n).min(1.0) } else { 1.0 }
+        });
+        // No steps would mean the share.
+        let share = facts.values(WarmupRatio).filter(|_| steps.lo() <= 0.0);
+        let set = by_steps.and_then(|set| match share {
+            Some(share) => Interval::new(set.lo().min(share.lo()), set.hi().max(share.hi())),
+            None => Some(set),
+        });
+        return values(set, by);
     }
     plain(facts, WarmupRatio, &[Of(WarmupRatio)])
 }

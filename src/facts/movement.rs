@@ -67,8 +67,13 @@ impl Decays {
     /// start share the largest of their factors. At most 2 % above the sum itself.
     pub(super) fn reach(self, course: &Course) -> f64 {
         let (mut done, mut reach) = (0, 0.0);
+        let last = self.factor(course.updates() as f64);
         while done < course.updates() {
-            let end = (done + 1).max(done + done / 25).min(course.updates());
+            // Once the factor has risen to its last value, the rest share it.
+            let end = match self.factor((done + 1) as f64) {
+                factor if factor == last => course.updates(),
+                _ => (done + 1).max(done + done / 25).min(course.updates()),
+            };
             reach += (course.dose_until(end) - course.dose_until(done)) * self.factor(end as f64);
             done = end;
         }

@@ -67,6 +67,10 @@ impl Schedule {
         }
         let warmup = match (warms, steps, facts.values(Input::WarmupRatio)) {
             (false, _, _) | (true, None, None) => Warmup::None,
+            // No steps would mean the share, which may be anything up to the whole run.
+            (true, Some(steps), Some(share)) if steps.lo() <= 0.0 && share.hi() > 0.0 => {
+                Warmup::Steps(Input::WarmupSteps.domain().interval)
+            }
             (true, Some(steps), _) => Warmup::Steps(steps),
             (true, None, Some(share)) => Warmup::Share(share),
         };
@@ -75,27 +79,34 @@ impl Schedule {
 
     /// The rate of the last of `updates`.
     pub(super) fn last(&self, peak: Interval, updates: Interval) -> Option<Interval> {
-        self.each(peak, updates, |course| course.last())
-            // Between the corners it is somewhere from nothing to the peak; the solver narrows it where that matters.
-            .or_else(|| Interval::new(0.0, Finite::decimal(peak.hi())))
+        // It rises with the updates through the warmup, to the whole peak in the update after it, and never again.
+        let [least, most] = self
+            .ends(updates)
+            .map(|course| (course.last(), course.is_past_warmup()));
+        let low = if updates.lo() < 1.0 { 0.0 } else { least.0.min(most.0) };
+        let high = match (least.1, most.1) {
+            (false, true) => 1.0,
+            _ => least.0.max(most.0),
+        };
+        scaled(peak, low, high.max(low))
     }
 
     /// The sum of the rate over all `updates`.
     pub(super) fn area(&self, peak: Interval, updates: Interval) -> Option<Interval> {
-        self.each(peak, updates, |course| course.dose()).or_else(|| {
-            // A warmup and a decay each average a half, a plateau one; the rounding of the warmup is worth one update.
-            // A run may end inside a warmup of fixed length, with next to nothing.
-            let least = match (self.shape, self.warmup) {
-                (_, Warmup::Steps(_)) => 0.0,
-                (Shape::Constant, Warmup::None) => updates.lo(),
-                _ => (updates.lo() / 2.0 - 1.0).max(0.0),
-            };
-            let most = match self.shape {
-                Shape::Constant => updates.hi(),
-                _ => updates.hi() / 2.0 + 1.0,
-            };
-            Interval::new(Finite::decimal(peak.lo() * least), Finite::decimal(peak.hi() * most))
-        })
+        // It never falls with the updates: each adds at least half a rate, also where it makes the warmup one longer.
+        let [least, most] = self.ends(updates);
+        scaled(peak, least.dose(), most.dose())
+    }
+
+    /// The course of the fewest updates with the longest warmup, and that of the most with the shortest.
+    pub(super) fn ends(&self, updates: Interval) -> [Course; 2] {
+        let (fewest, most) = (updates.lo(), updates.hi());
+        let (longest, shortest) = match self.warmup {
+            Warmup::None => (0.0, 0.0),
+            Warmup::Steps(steps) => (steps.hi(), steps.lo()),
+            Warmup::Share(share) => (warmup_updates(share.hi(), fewest), warmup_updates(share.lo(), most)),
+        };
+        [(fewest, longest), (most, shortest)].map(|(updates, warmup)| Course::over(self.shape, updates, warmup))
     }
 
     /// The one course that it can be; `None` where the count of updates or the length of the warmup is a range.
@@ -110,17 +121,11 @@ impl Schedule {
             .is_point()
             .then(|| Course::over(self.shape, updates.lo(), warmup))
     }
+}
 
-    /// `f` of the one course, times the peak; `None` where there are several.
-    fn each(&self, peak: Interval, updates: Interval, f: impl Fn(&Course) -> f64) -> Option<Interval> {
-        let course = self.course(updates)?;
-        if updates.lo() < 1.0 {
-            // No update, no rate.
-            return Interval::new(0.0, 0.0);
-        }
-        let factor = f(&course);
-        peak.map_rising(|peak| Finite::decimal(peak * factor))
-    }
+/// A peak times a factor between two.
+pub(super) fn scaled(peak: Interval, least: f64, most: f64) -> Option<Interval> {
+    Interval::new(Finite::decimal(peak.lo() * least), Finite::decimal(peak.hi() * most))
 }
 
 /// Updates of a warmup that is `share` of all `updates`: rounded up.

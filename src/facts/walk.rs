@@ -8,8 +8,8 @@ use super::derive::Part::{self, Of, Text};
 use super::derive::{Derived, absent, learning_rate, values};
 use super::length::updates;
 use super::movement::Decays;
-use super::schedule::Schedule;
-use crate::quantity::{Finite, Interval};
+use super::schedule::{Schedule, scaled};
+use crate::quantity::Interval;
 
 /// The parts of such a rule, with what it takes besides.
 macro_rules! over_schedule {
@@ -90,18 +90,28 @@ pub(super) fn movement_bound(facts: &Facts) -> Derived {
     };
     let by = over_schedule!(facts, Text(", by Adam with "), Of(Beta1), Text(" and "), Of(Beta2));
     from_schedule(facts, by, |schedule, peak, updates| {
-        let dose = schedule.area(peak, updates)?;
-        match (decays, schedule.course(updates)) {
-            (None, _) => Interval::new(dose.lo(), f64::INFINITY),
-            (Some(decays), Some(course)) => {
-                let reach = decays.reach(&course);
-                peak.map_rising(|peak| Finite::decimal(peak * reach))
-            }
-            // A factor is at least 1 and never falls, so that the last one encloses all.
-            (Some(decays), None) => {
-                let most = decays.factor(updates.hi().max(1.0));
-                Interval::new(dose.lo(), Finite::decimal(dose.hi() * most))
-            }
+        let Some(decays) = decays else {
+            let dose = schedule.area(peak, updates)?;
+            return Interval::new(dose.lo(), f64::INFINITY);
+        };
+        let [least, most] = schedule.ends(updates);
+        if least == most {
+            let reach = decays.reach(&least);
+            return scaled(peak, reach, reach);
         }
+        // Sums of many terms, so that neighbours agree to fewer digits than a number has.
+        const ROUNDING: f64 = 1e-9;
+        let (low, high) = if least.warmup() == most.warmup() {
+            // Behind one warmup no update of a longer run has a smaller rate.
+            (decays.reach(&least), decays.reach(&most))
+        } else {
+            // A factor is at least 1 and never falls, so that the last one encloses all.
+            (least.dose(), most.dose() * decays.factor(updates.hi().max(1.0)))
+        };
+        scaled(
+            peak,
+            (low * (1.0 - ROUNDING)).max(least.dose()),
+            high * (1.0 + ROUNDING),
+        )
     })
 }

@@ -68,7 +68,16 @@ impl Course {
 
     /// The multiplier of the last update.
     pub fn last(&self) -> f64 {
-        self.at(self.updates - 1.0)
+        match self.shape {
+            // The same as the cosine of the last step, to the last digit also where that is nearly -1.
+            Shape::Cosine if self.is_past_warmup() => (PI / 2.0 / (self.updates - self.warmup)).sin().powi(2),
+            _ => self.at(self.updates - 1.0),
+        }
+    }
+
+    /// Whether it has an update after those of the warmup.
+    pub(crate) fn is_past_warmup(&self) -> bool {
+        self.updates > self.warmup
     }
 
     /// The sum of the multipliers of all updates: the dose at a peak of one.
@@ -97,10 +106,13 @@ impl Course {
     /// The sum over steps 0 to `steps` − 1, for no more of them than the run has.
     fn first(&self, steps: f64) -> f64 {
         // 0 + 1 + … + (k − 1) over the warmup.
-        let risen = steps.min(self.warmup);
-        let rising = risen * (risen - 1.0).max(0.0) / 2.0 / self.warmup.max(1.0);
         let rest = steps - self.warmup;
-        if rest <= 0.0 {
+        if rest < 0.0 {
+            return steps * (steps - 1.0).max(0.0) / 2.0 / self.warmup;
+        }
+        // Halves are exact where a product of two counts is not: the dose never falls where the updates rise.
+        let rising = (self.warmup - 1.0).max(0.0) / 2.0;
+        if rest == 0.0 {
             return rising;
         }
         let all = self.updates - self.warmup;
@@ -134,6 +146,24 @@ mod tests {
         (0..updates.min(course.updates()))
             .map(|step| course.multiplier(step))
             .sum()
+    }
+
+    #[test]
+    fn the_dose_never_falls_with_the_updates_nor_rises_with_the_warmup() {
+        for shape in [Shape::Constant, Shape::Linear, Shape::Cosine] {
+            for (updates, warmup) in (0..60).flat_map(|n| (0..60).map(move |w| (n, w))) {
+                let dose = Course::new(shape, updates, warmup).dose();
+                let one_more = Course::new(shape, updates + 1, warmup).dose();
+                let longer = Course::new(shape, updates, warmup + 1).dose();
+                assert!(one_more >= dose && longer <= dose, "{shape:?} {updates} {warmup}");
+                // A share that is rounded up makes the warmup one longer at times.
+                let both = Course::new(shape, updates + 1, warmup + 1).dose();
+                assert!(
+                    warmup == 0 || warmup > updates || both >= dose,
+                    "{shape:?} {updates} {warmup}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -24,6 +24,11 @@ fn main() {
     stages("twenty limits, four over", &twenty, "tests/bench/rules/over.yaml");
     stages("cautious-sft, open", shipped, "examples/llama-factory/inside.yaml");
     stages("cautious-sft, over", shipped, "examples/llama-factory/over.yaml");
+    stages(
+        "cautious-sft, nearly empty",
+        shipped,
+        "tests/bench/rules/adapter_config.json",
+    );
 
     title("a generated policy (µs a line)");
     for lines in [1_000, 10_000] {
