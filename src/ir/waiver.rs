@@ -132,6 +132,9 @@ impl Limit {
 
     /// The limit without the waivers that moved it; `None` when none did.
     pub fn as_written(&self) -> Option<Limit> {
+        if self.moved.is_empty() {
+            return None;
+        }
         let mut written = self.clone();
         for moved in written.moved.drain(..) {
             let end = if moved.is_max {
@@ -141,7 +144,7 @@ impl Limit {
             };
             *end = Some(moved.from);
         }
-        (!self.moved.is_empty()).then_some(written)
+        Some(written)
     }
 }
 

@@ -66,6 +66,10 @@ fn main() {
         |output| output.status.success(),
     ));
     let (inside, over) = (format!("{RULES}/inside.yaml"), format!("{RULES}/over.yaml"));
+    let installed = Folder::new("installed");
+    for tool in &mut tools {
+        tool.program = harness::installed(&tool.program, installed.path());
+    }
     for tool in &tools[1..] {
         assert!(accepts(tool, &inside), "{} rejects {inside}", tool.name);
         assert!(!accepts(tool, &over), "{} accepts {over}", tool.name);
