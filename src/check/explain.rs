@@ -347,14 +347,18 @@ pub(super) fn formula(derived: &Derived, facts: &Facts) -> Option<String> {
     Some(format!("{names} = {numbers}"))
 }
 
-/// Values that somebody would write: no batch of a million, no rank of 2^53.
+/// Values that somebody would write: no batch of a million, no rank of 2^53, no rate that teaches nothing. A search that
+/// may leave them looks long for what nobody would take.
 fn writable(input: Input) -> Interval {
     let domain = input.domain().interval;
-    let most = match input {
-        Input::PerDevice | Input::Accumulation | Input::GlobalBatch | Input::Rank => 65_536.0,
-        _ => domain.hi(),
+    let (least, most) = match input {
+        Input::PerDevice | Input::Accumulation | Input::GlobalBatch | Input::Rank => (1.0, 65_536.0),
+        Input::LearningRate => (1e-9, 10.0),
+        Input::Epochs => (0.01, 10_000.0),
+        Input::MaxSteps | Input::WarmupSteps => (0.0, 1e9),
+        _ => (domain.lo(), domain.hi()),
     };
-    Interval::new(domain.lo(), most).unwrap_or(domain)
+    Interval::new(domain.lo().max(least), domain.hi().min(most)).unwrap_or(domain)
 }
 
 /// Which key to change first: accumulation costs no memory, a rate is the cheapest of all.
