@@ -167,4 +167,23 @@ mod tests {
         let thousand = USUAL.reach(&Course::new(Shape::Constant, 1000, 0));
         assert!((4228.0..4228.0 * 1.02).contains(&thousand), "{thousand}");
     }
+
+    #[test]
+    fn a_longer_run_behind_one_share_reaches_further() {
+        for shape in [Shape::Constant, Shape::Linear, Shape::Cosine] {
+            for share in [0.01, 0.03, 0.1, 0.5, 1.0] {
+                let reach = |updates: u64| {
+                    let warmup = (share * updates as f64).ceil() as u64;
+                    USUAL.reach(&Course::new(shape, updates, warmup))
+                };
+                for updates in (1..400).chain([3_999, 40_000, 1_000_000]) {
+                    let (this, next) = (reach(updates), reach(updates + 1));
+                    assert!(
+                        next >= this * (1.0 - 1e-9),
+                        "{shape:?} {share} {updates}: {this} {next}"
+                    );
+                }
+            }
+        }
+    }
 }

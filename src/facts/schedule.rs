@@ -109,6 +109,11 @@ impl Schedule {
         [(fewest, longest), (most, shortest)].map(|(updates, warmup)| Course::over(self.shape, updates, warmup))
     }
 
+    /// Whether the warmup is one share of the updates, whatever their number.
+    pub(super) fn has_one_share(&self) -> bool {
+        matches!(self.warmup, Warmup::Share(share) if share.is_point())
+    }
+
     /// The one course that it can be; `None` where the count of updates or the length of the warmup is a range.
     pub(super) fn course(&self, updates: Interval) -> Option<Course> {
         let warmup = match self.warmup {

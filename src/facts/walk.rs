@@ -101,8 +101,9 @@ pub(super) fn movement_bound(facts: &Facts) -> Derived {
         }
         // Sums of many terms, so that neighbours agree to fewer digits than a number has.
         const ROUNDING: f64 = 1e-9;
-        let (low, high) = if least.warmup() == most.warmup() {
-            // Behind one warmup no update of a longer run has a smaller rate.
+        let (low, high) = if least.warmup() == most.warmup() || schedule.has_one_share() {
+            // Behind one warmup no update of a longer run has a smaller rate. Behind one share of the run a longer run has
+            // smaller rates first and larger ones from then on, more in sum, and a factor never falls.
             (decays.reach(&least), decays.reach(&most))
         } else {
             // A factor is at least 1 and never falls, so that the last one encloses all.
