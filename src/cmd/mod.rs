@@ -72,10 +72,29 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// A command that only a binary with the trainer has.
+#[cfg(not(feature = "train"))]
+fn of_the_trainer(error: &clap::Error) -> Option<&'static str> {
+    use clap::error::{ContextKind, ContextValue};
+
+    let Some(ContextValue::String(asked)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    ["train", "probe"].into_iter().find(|command| command == asked)
+}
+
 fn dispatch(arguments: Vec<OsString>) -> Outcome {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            #[cfg(not(feature = "train"))]
+            if let Some(command) = of_the_trainer(&error) {
+                terminal::complain(&format!(
+                    "this ftrisk is the gate alone, without `{command}`: \
+                     `cargo install --locked --path .` in a checkout installs the whole"
+                ));
+                return Ok(BAD_INPUT);
+            }
             // Help and version are asked for; everything else is a wrong command line. clap's own code for it is 2 too.
             let code = if error.use_stderr() { BAD_INPUT } else { 0 };
             return error.print().map(|()| code).or_else(terminal::written);

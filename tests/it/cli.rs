@@ -639,3 +639,20 @@ fn standard_input_is_a_run_file() {
         .code(1);
     ran.stdout_has("[standard input:9:12]");
 }
+
+/// The gate is the same program without the trainer, and says so to who looks for it.
+#[cfg(not(feature = "train"))]
+#[test]
+fn the_gate_says_that_it_is_no_trainer() {
+    for command in ["train", "probe"] {
+        let ran = Case::new().args([command, "p.riskpolicy", "run.yaml"]).run().code(2);
+        ran.stdout_is("")
+            .stderr_has(&format!("this ftrisk is the gate alone, without `{command}`"))
+            .stderr_has("cargo install --locked --path .");
+    }
+    Case::new()
+        .args(["trian"])
+        .run()
+        .code(2)
+        .stderr_has("unrecognized subcommand");
+}
