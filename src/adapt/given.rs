@@ -181,20 +181,14 @@ impl Reader<'_> {
                 return Some(share);
             }
         }
-        let value = match scalar {
-            Some(scalar) if scalar.is_plain => resolve(&scalar.text, Loader::OmegaConf),
-            _ => Value::Text,
-        };
-        let problem = match value {
-            _ if scalar.is_none() => Problem::Several,
-            Value::Int(number) if domain.contains(number as f64) => return Some(number as f64),
-            Value::Float(number) if domain.contains(number) => return Some(number),
-            Value::Null => Problem::Null,
-            Value::Bool(_) => Problem::Bool,
-            Value::Text => Problem::Text,
-            Value::Float(number) if !number.is_finite() => Problem::NotFinite,
-            Value::Int(number) => Problem::Outside(number as f64),
-            Value::Float(number) => Problem::Outside(number),
+        let value = scalar.map(|scalar| match scalar.is_plain {
+            true => resolve(&scalar.text, Loader::OmegaConf),
+            false => Value::Text,
+        });
+        // A whole number may be written with a point.
+        let problem = match Problem::or_number(value, Takes::Real, domain) {
+            Ok(number) => return Some(number),
+            Err(problem) => problem,
         };
         let ask = Ask {
             key: name,

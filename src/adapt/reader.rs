@@ -238,22 +238,10 @@ impl<'a> Run<'a> {
             },
             value => value,
         });
-        let problem = match value {
-            None => words::Problem::Several,
-            Some(Value::Null) if ask.null == Null::IsDefault => return Said::Nothing,
-            Some(Value::Null) => words::Problem::Null,
-            Some(Value::Bool(_)) => words::Problem::Bool,
-            Some(Value::Text) => words::Problem::Text,
-            Some(Value::Int(number)) if ask.domain.contains(number as f64) => {
-                return Said::Value(number as f64, place);
-            }
-            Some(Value::Float(number)) if ask.takes == Takes::Real && ask.domain.contains(number) => {
-                return Said::Value(number, place);
-            }
-            Some(Value::Float(number)) if !number.is_finite() => words::Problem::NotFinite,
-            Some(Value::Float(number)) if ask.domain.contains(number) => words::Problem::Point,
-            Some(Value::Int(number)) => words::Problem::Outside(number as f64),
-            Some(Value::Float(number)) => words::Problem::Outside(number),
+        let problem = match words::Problem::or_number(value, ask.takes, ask.domain) {
+            Ok(number) => return Said::Value(number, place),
+            Err(words::Problem::Null) if ask.null == Null::IsDefault => return Said::Nothing,
+            Err(problem) => problem,
         };
         let written = node.scalar().map_or("", |scalar| &scalar.text);
         let diagnostic = words::number(self.dialect, ask, place, written, problem);

@@ -197,20 +197,15 @@ impl<'a> File<'a> {
         if text == "auto" || screen::is_placeholder(entry.name(), &entry.value, self.pages) {
             return None;
         }
-        let value = match scalar {
-            Some(scalar) if scalar.is_plain => resolve(&scalar.text, kind.dialect.loader),
-            _ => Value::Text,
-        };
-        let problem = match value {
-            _ if scalar.is_none() => Problem::Several,
-            Value::Null => return None,
-            Value::Int(number) if domain.contains(number as f64) => return Some((number as f64, place)),
-            Value::Float(number) if domain.contains(number) => return Some((number, place)),
-            Value::Bool(_) => Problem::Bool,
-            Value::Text => Problem::Text,
-            Value::Float(number) if !number.is_finite() => Problem::NotFinite,
-            Value::Int(number) => Problem::Outside(number as f64),
-            Value::Float(number) => Problem::Outside(number),
+        let value = scalar.map(|scalar| match scalar.is_plain {
+            true => resolve(&scalar.text, kind.dialect.loader),
+            false => Value::Text,
+        });
+        // A whole number may be written with a point.
+        let problem = match Problem::or_number(value, Takes::Real, domain) {
+            Ok(number) => return Some((number, place)),
+            Err(Problem::Null) => return None,
+            Err(problem) => problem,
         };
         let ask = Ask {
             key,

@@ -26,6 +26,22 @@ pub(super) enum Problem {
 }
 
 impl Problem {
+    /// The number that a value is, or why it is none of this domain; no value is a list or a mapping.
+    pub(super) fn or_number(value: Option<Value>, takes: Takes, domain: Domain) -> Result<f64, Problem> {
+        match value {
+            None => Err(Problem::Several),
+            Some(Value::Null) => Err(Problem::Null),
+            Some(Value::Bool(_)) => Err(Problem::Bool),
+            Some(Value::Text) => Err(Problem::Text),
+            Some(Value::Int(number)) if domain.contains(number as f64) => Ok(number as f64),
+            Some(Value::Int(number)) => Err(Problem::Outside(number as f64)),
+            Some(Value::Float(number)) if takes == Takes::Real && domain.contains(number) => Ok(number),
+            Some(Value::Float(number)) if !number.is_finite() => Err(Problem::NotFinite),
+            Some(Value::Float(number)) if domain.contains(number) => Err(Problem::Point),
+            Some(Value::Float(number)) => Err(Problem::Outside(number)),
+        }
+    }
+
     fn label(self, domain: Domain) -> String {
         let is_low = |value: f64| value < domain.interval.lo();
         match self {

@@ -182,7 +182,7 @@ impl Governed<'_> {
             updates: self.setup.engine.updates(),
             schedule: Some(Schedule::of(&self.setup.engine.course)),
             strict: self.strict,
-            waivers: self.policy.applied().into_iter().collect(),
+            waivers: self.policy.applied(),
         }
     }
 

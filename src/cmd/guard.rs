@@ -104,7 +104,7 @@ pub(super) fn run(args: &GuardArgs, color: Color) -> Outcome {
         updates: planned.unwrap_or(0),
         schedule: course.as_ref().map(Schedule::of),
         strict: args.strict,
-        waivers: policy.applied().into_iter().collect(),
+        waivers: policy.applied(),
     };
     let mut session = Session::new(&policy, &sources, guard, start);
     let code = converse(&mut session, journal.as_mut())?;

@@ -101,14 +101,15 @@ impl Policy {
 
 impl Policy {
     /// The waivers that moved a bound of it, in their order.
-    pub fn applied(&self) -> BTreeSet<usize> {
+    pub fn applied(&self) -> Vec<usize> {
         let limits = self.lines.iter().filter_map(|line| match &line.asks {
             Asks::Limit(limit) => Some(limit),
             Asks::Allow { .. } | Asks::Require(_) => None,
         });
-        limits
+        let waivers: BTreeSet<usize> = limits
             .flat_map(|limit| limit.moved.iter().map(|moved| moved.waiver))
-            .collect()
+            .collect();
+        waivers.into_iter().collect()
     }
 }
 
